@@ -1,0 +1,23 @@
+//! Galley: the map.
+//!
+//! A person talks to an MCP host. The host's tools only edit documents ([`api`]) through [`services`]; [`controllers`]
+//! compare each document with Terraform state and issue jobs, one at a time per session. The two meet only in documents
+//! and blobs: that missing arrow is the architecture. Read the modules in this order.
+
+pub mod api;
+pub mod clock;
+pub mod store;
+pub mod blobs;
+pub mod apiserver;
+pub mod catalog;
+pub mod validator;
+pub mod render;
+pub mod plan;
+pub mod process;
+pub mod terraform;
+pub mod sandbox;
+pub mod controllers;
+pub mod services;
+pub mod mcp;
+pub mod http;
+pub mod cli;
