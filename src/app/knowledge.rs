@@ -1,0 +1,61 @@
+//! What the controllers know about designs, wired together: judge, renderer, structural diff, provider schema.
+
+use std::sync::Arc;
+
+use crate::api::design::{DesignSpec, Finding, Preview, Target};
+use crate::api::session::Language;
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::controllers::Knowledge;
+use crate::plan::{StateView, structural_diff};
+use crate::render::schema::Schema;
+use crate::render::{RenderContext, Rendered, RenderedResource, render};
+use crate::validator::{Defaults, ValidatedDesign, Verdict, validate};
+
+/// The catalogue and the server's defaults.
+pub struct Expertise {
+    catalog: Arc<Catalog>,
+    region: String,
+    sandbox_compartment: String,
+    oci_compartment: Option<String>,
+}
+
+impl Expertise {
+    /// With the defaults of the server.
+    pub fn new(catalog: Arc<Catalog>, settings: &Settings) -> Self {
+        Expertise {
+            catalog,
+            region: settings.region.clone(),
+            sandbox_compartment: settings.work_compartment(Target::Sandbox).unwrap_or_default().to_owned(),
+            oci_compartment: settings.work_compartment(Target::Oci).ok().map(str::to_owned),
+        }
+    }
+
+    fn defaults(&self, target: Target, language: Language) -> Defaults {
+        let compartment_id = match target {
+            Target::Sandbox => self.sandbox_compartment.clone(),
+            // without a work compartment nothing is ever built in a tenancy: the judge refuses the empty one
+            Target::Oci => self.oci_compartment.clone().unwrap_or_default(),
+        };
+        Defaults { region: self.region.clone(), compartment_id, language }
+    }
+}
+
+impl Knowledge for Expertise {
+    fn validate(&self, spec: &DesignSpec, language: Language) -> Verdict {
+        validate(spec, &self.catalog, &self.defaults(spec.target, language))
+    }
+
+    fn render(&self, design: &ValidatedDesign, context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
+        render(design, &self.catalog, context)
+    }
+
+    fn preview(&self, rendered: &[RenderedResource], state: Option<&StateView>) -> Preview {
+        let schema = Schema::builtin();
+        structural_diff(rendered, state, |resource_type, path| schema.forces_new(resource_type, path))
+    }
+
+    fn provider_version(&self) -> String {
+        crate::render::schema::PROVIDER_VERSION.to_owned()
+    }
+}

@@ -1,0 +1,13 @@
+//! Acceptance: the real binary, real terraform, a real MCP client, a real Kubernetes client, and the simulated cloud as
+//! the truth.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests say what they expect")]
+
+mod absence;
+mod applied;
+mod approvals;
+mod crash;
+mod failures;
+mod hostile;
+mod secrets;
+mod sessions;
+mod world;
