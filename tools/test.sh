@@ -28,5 +28,5 @@ cargo test --locked --no-fail-fast "$@" < /dev/null 2>&1 | tee "$log" || status=
 
 # `test result: ok. 12 passed; 0 failed; 0 ignored; …`, one line for each suite.
 awk '/^test result:/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) passed += $i; if ($(i + 1) ~ /^failed/) failed += $i } }
-     END { printf "%d passed, %d failed\n", passed, failed; exit (failed > 0 || passed == 0) }' "$log" || status=1
+     END { printf "%d passed, %d failed\n", passed, failed; exit (failed > 0 || passed == 0) }' "$log" | tee .cache/test.count || status=1
 exit "$status"
