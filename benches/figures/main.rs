@@ -4,7 +4,6 @@
 
 use std::process::ExitCode;
 
-
 #[allow(dead_code, reason = "the framework serves figures that are not all there yet")]
 mod measure;
 

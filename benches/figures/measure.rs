@@ -220,7 +220,10 @@ mod tests {
         report.add(Bar { name: "later", ..BAR }, None);
         let text = report.text();
         assert!(report.missed());
-        assert!(text.contains("3.25 ms") && text.contains("bar      10 ms") && text.contains("123 MiB") && text.contains("MISSED"), "{text}");
+        assert!(
+            text.contains("3.25 ms") && text.contains("bar      10 ms") && text.contains("123 MiB") && text.contains("MISSED"),
+            "{text}"
+        );
         assert!(text.ends_with("1 met, 1 missed, 1 not measured\n"), "{text}");
     }
 

@@ -317,16 +317,18 @@ fn digests_are_sha256_in_lower_case_hex() {
 
 #[test]
 fn a_job_without_status_is_pending_and_the_terminal_phases_are_four() {
-    let phases =
-        [JobPhase::Pending, JobPhase::Running, JobPhase::Succeeded, JobPhase::Failed, JobPhase::Interrupted, JobPhase::Cancelled];
+    let phases = [JobPhase::Pending, JobPhase::Running, JobPhase::Succeeded, JobPhase::Failed, JobPhase::Interrupted, JobPhase::Cancelled];
     assert_eq!(phases.iter().filter(|phase| phase.is_terminal()).count(), 4);
     let document = r#"{"apiVersion":"galley.dev/v1alpha1","kind":"TerraformJob","metadata":{"name":"j"},
         "spec":{"designRef":"s-1","designUid":"u","sessionRef":"s-1","action":"Plan","digest":"d","generation":1}}"#;
     let job: super::TerraformJob = serde_json::from_str(document).unwrap();
     assert_eq!(job.phase(), JobPhase::Pending);
-    for (action, word, changes) in
-        [(Action::Plan, "plan", false), (Action::Apply, "apply", true), (Action::Destroy, "destroy", true), (Action::Refresh, "refresh", false)]
-    {
+    for (action, word, changes) in [
+        (Action::Plan, "plan", false),
+        (Action::Apply, "apply", true),
+        (Action::Destroy, "destroy", true),
+        (Action::Refresh, "refresh", false),
+    ] {
         assert_eq!((action.as_str(), action.changes_the_cloud()), (word, changes));
     }
 }
