@@ -401,11 +401,12 @@ fn is_word(text: &str) -> bool {
 /// Lines where `word` stands on its own in `code`.
 fn lines_with(code: &str, word: &str) -> Vec<usize> {
     let part_of_name = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    let stands_alone = |line: &str, start: usize| {
-        !(is_word(word) && part_of_name(line[..start].chars().next_back()))
-            && !(part_of_name(word.chars().next_back()) && part_of_name(line[start + word.len()..].chars().next()))
+    let cut = |line: &str, start: usize| {
+        let before = is_word(word) && part_of_name(line[..start].chars().next_back());
+        let after = part_of_name(word.chars().next_back()) && part_of_name(line[start + word.len()..].chars().next());
+        before || after
     };
-    let hit = |line: &str| line.match_indices(word).any(|(start, _)| stands_alone(line, start));
+    let hit = |line: &str| line.match_indices(word).any(|(start, _)| !cut(line, start));
     code.lines().enumerate().filter(|(_, line)| hit(line)).map(|(index, _)| index + 1).collect()
 }
 
