@@ -53,3 +53,14 @@ fn the_definitions_survive_a_reader_of_yaml() {
         assert!(read["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].is_object(), "{name}");
     }
 }
+
+#[test]
+fn the_chart_lets_the_server_touch_every_kind() {
+    let rbac = std::fs::read_to_string(root().join("charts/galley/templates/rbac.yaml")).unwrap();
+    for crd in galley::api::crds() {
+        let plural = &crd.spec.names.plural;
+        for resource in [plural.clone(), format!("{plural}/status")] {
+            assert!(rbac.contains(&format!("\"{resource}\"")), "charts/galley/templates/rbac.yaml names no {resource}");
+        }
+    }
+}

@@ -23,8 +23,14 @@ export GALLEY_TEST_KUBECTL="${GALLEY_TEST_KUBECTL:-$PWD/.cache/bin/kubectl}"
 # A missing CLI configuration only makes terraform print warnings on stderr; the tests set their own.
 unset TF_CLI_CONFIG_FILE TF_LOG TF_DATA_DIR
 
+# Through a file and not through a pipe: a process that outlives its test would hold the pipe open for ever.
+cargo test --locked --no-fail-fast "$@" < /dev/null > "$log" 2>&1 &
+tests=$!
+trap 'kill "$tests" 2> /dev/null || true' EXIT
+tail --lines=+1 --follow --sleep-interval=0.2 --pid="$tests" "$log"
 status=0
-cargo test --locked --no-fail-fast "$@" < /dev/null 2>&1 | tee "$log" || status=$?
+wait "$tests" || status=$?
+trap - EXIT
 
 # `test result: ok. 12 passed; 0 failed; 0 ignored; …`, one line for each suite.
 awk '/^test result:/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) passed += $i; if ($(i + 1) ~ /^failed/) failed += $i } }
