@@ -31,7 +31,7 @@ test: ## every test; closes with "N passed, N failed"
 	@tools/fetch.sh terraform kubectl
 	@tools/test.sh
 
-test-real: ## the API behaviour suite against the cluster of KUBECONFIG (its own namespace is used and removed)
+test-real: ## the tests named real_cluster against the cluster of KUBECONFIG
 	@: $${KUBECONFIG:?name a kubeconfig of a cluster you may write to}
 	@tools/test.sh real_cluster
 

@@ -266,9 +266,9 @@ fn without_tests(code: &str) -> String {
         let (mut depth, mut end) = (0usize, at + marker.len());
         while end < chars.len() {
             match chars[end] {
-                '{' => depth += 1,
+                '{' | '(' | '[' => depth += 1,
                 '}' if depth <= 1 => break,
-                '}' => depth -= 1,
+                '}' | ')' | ']' => depth = depth.saturating_sub(1),
                 ';' if depth == 0 => break,
                 _ => {}
             }
@@ -563,6 +563,7 @@ fn a_forbidden_arrow_is_found_however_it_is_written() {
         ("a raw string is no code", "services/a.rs", "const A: &str = r#\"crate::controllers::\"x\"#; const C: char = '\"';", 0),
         ("a lifetime opens no character", "services/a.rs", "fn f<'a>(x: &'a str) { crate::store::y(x) }", 1),
         ("test code may name anything", "services/a.rs", "#[cfg(test)]\nmod tests { use crate::controllers::gate; }", 0),
+        ("a test helper with brackets", "services/a.rs", "#[cfg(test)]\nfn f(x: [u8; 3]) -> [u8; 3] { crate::store::y(x) }", 0),
         ("code after the tests is code again", "services/a.rs", "#[cfg(test)]\nmod tests;\nuse crate::controllers::gate;", 1),
         ("one file's own exception", "store/object_storage.rs", "use crate::oci::Client;", 0),
         ("nobody else's", "store/fs.rs", "use crate::oci::Client;", 1),
