@@ -10,6 +10,8 @@ pub mod design;
 pub mod names;
 pub mod session;
 pub mod terraformjob;
+#[cfg(test)]
+mod tests;
 
 pub use approval::{Approval, ApprovalSpec, ApprovalStatus};
 pub use condition::{Reason, WhoActs};

@@ -1,0 +1,69 @@
+# Galley. `make` alone prints this list. Everything a target needs and the machine lacks goes into .cache/ (untracked).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The least share of the lines of src/ that the tests must reach, in per cent.
+COVERAGE_FLOOR ?= 80
+CARGO ?= cargo
+# Incremental state helps the second build on a person's machine and costs disk on a machine that builds once.
+ifdef CI
+export CARGO_INCREMENTAL := 0
+endif
+
+.PHONY: help demo run build test test-real lint lint-code cover verify crds chart bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build:
+	$(CARGO) build --locked
+
+demo: build ## a real design is planned, approved, applied, drifts, is repaired and destroyed; no tenancy, no credentials
+	@tools/fetch.sh terraform
+	target/debug/galley demo
+
+run: build ## the server on 127.0.0.1, data in .galley/
+	@tools/fetch.sh terraform
+	target/debug/galley serve
+
+test: ## every test; closes with "N passed, N failed"
+	@tools/fetch.sh terraform kubectl
+	@tools/test.sh
+
+test-real: ## the tests named real_cluster against the cluster of KUBECONFIG
+	@: $${KUBECONFIG:?name a kubeconfig of a cluster you may write to}
+	@tools/test.sh real_cluster
+
+lint: lint-code ## format, clippy, dependencies, generated files and documents
+	$(CARGO) test --locked --quiet --test crds --test documents --test architecture
+
+# Product code is held to more than tests are: it does not unwrap, panic, start processes or read the environment.
+lint-code:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --lib --bins -- -D warnings -D clippy::unwrap_used -D clippy::panic -D clippy::disallowed_methods
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@tools/fetch.sh cargo-deny
+	@tools/deny.sh
+
+cover: ## every test, instrumented; line coverage of src/ per module, uncovered lines in target/coverage/uncovered.txt
+	@tools/fetch.sh terraform kubectl llvm
+	@tools/test.sh --coverage
+	@tools/coverage.sh $(COVERAGE_FLOOR)
+
+verify: ## exactly what CI runs: versions, lint, every test instrumented, coverage, chart
+	@COVERAGE_FLOOR=$(COVERAGE_FLOOR) tools/verify.sh
+
+crds: ## write crds/ and the chart's copies from the types
+	UPDATE_GOLDEN=1 $(CARGO) test --locked --quiet --test crds
+
+chart: ## lint and render the chart
+	@tools/fetch.sh helm
+	@tools/chart.sh
+
+bench: ## each figure beside its bar (release build); non-zero when one is missed by more than noise
+	$(CARGO) bench --locked --bench figures
+
+clean: ## remove what was built and fetched; data in .galley/ stays
+	$(CARGO) clean
+	rm -rf .cache

@@ -1,0 +1,598 @@
+//! Keeps the layers: who may name whom, where processes start, where the environment is read, what is pure.
+//!
+//! Reads `src/**/*.rs` as text (comments and strings blanked, test code left out) and fails with file, line and what
+//! went where. The table [`LAYERS`] is the architecture; ARCHITECTURE.md explains it. Prints the share of comments.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+// ------------------------------------------------------------------------------------------------------- the table
+
+/// One layer: a top-level module and what it may name.
+struct Layer {
+    name: &'static str,
+    /// Top-level modules of this crate, or `module::submodule` where only that part may be named.
+    may_name: &'static [&'static str],
+}
+
+/// Every top-level module, in reading order. A module that is missing here fails the test: decide where it belongs.
+#[rustfmt::skip]
+const LAYERS: &[Layer] = &[
+    Layer { name: "api", may_name: &[] },
+    Layer { name: "clock", may_name: &["api"] },
+    Layer { name: "store", may_name: &[] },
+    Layer { name: "blobs", may_name: &[] },
+    Layer { name: "apiserver", may_name: &["api", "store", "clock"] },
+    Layer { name: "catalog", may_name: &["api", "blobs", "clock"] },
+    Layer { name: "validator", may_name: &["api", "catalog"] },
+    Layer { name: "render", may_name: &["api", "catalog", "validator"] },
+    Layer { name: "plan", may_name: &["api", "render"] },
+    Layer { name: "process", may_name: &[] },
+    Layer { name: "oci", may_name: &["process"] },
+    Layer { name: "oke", may_name: &["api", "oci", "blobs"] },
+    Layer { name: "sandbox", may_name: &["api", "oci", "blobs", "render::schema"] },
+    // terraform starts the provider process it is given (docs/adr/0007); it never names sandbox.
+    Layer { name: "terraform", may_name: &["api", "plan", "process", "blobs", "clock"] },
+    Layer { name: "controllers", may_name: &["api", "validator", "render", "plan", "catalog", "terraform", "oke", "oci", "blobs", "clock"] },
+    Layer { name: "services", may_name: &["api", "validator", "render", "plan", "catalog", "blobs", "clock"] },
+    Layer { name: "mcp", may_name: &["services", "api"] },
+    Layer { name: "http", may_name: &["services", "api", "mcp", "apiserver", "clock"] },
+    Layer { name: "cli", may_name: &["services", "api", "app", "config", "telemetry"] },
+    Layer { name: "config", may_name: &["api"] },
+    Layer { name: "telemetry", may_name: &["config"] },
+    Layer { name: "app", may_name: &[
+        "api", "clock", "store", "blobs", "apiserver", "catalog", "validator", "render", "plan", "process", "oci", "oke", "sandbox",
+        "terraform", "controllers", "services", "mcp", "http", "config", "telemetry",
+    ] },
+    Layer { name: "main", may_name: &["cli", "app", "config", "telemetry"] },
+    // lib.rs only declares; it names nothing.
+    Layer { name: "lib", may_name: &[] },
+];
+
+/// Arrows that exist for one file alone: file, layer it may name, why.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("src/store/object_storage.rs", "oci", "the back end in OCI Object Storage"),
+    ("src/blobs/object_storage.rs", "oci", "the back end in OCI Object Storage"),
+    ("src/terraform/resource_manager.rs", "oci", "the runner that lets OCI Resource Manager hold Terraform"),
+];
+
+/// A word that may stand in product code only where said.
+struct Fence {
+    word: &'static str,
+    /// path prefixes under `src/`
+    at: &'static [&'static str],
+    why: &'static str,
+}
+
+#[rustfmt::skip]
+const FENCES: &[Fence] = &[
+    Fence { word: "std::process::Command", at: &["process.rs"], why: "one place starts processes" },
+    Fence { word: "tokio::process", at: &["process.rs"], why: "one place starts processes" },
+    Fence { word: "CommandExt", at: &["process.rs"], why: "one place starts processes" },
+    Fence { word: "std::env", at: &["config.rs", "main.rs"], why: "the environment is read in one place" },
+    Fence { word: "env::var", at: &["config.rs", "main.rs"], why: "the environment is read in one place" },
+    Fence { word: "rmcp", at: &["mcp/", "mcp.rs", "cli/demo"], why: "mcp is the only module that knows rmcp; the demo is a real MCP client" },
+    Fence { word: "todo!", at: &[], why: "nothing half-built lands" },
+    Fence { word: "unimplemented!", at: &[], why: "nothing half-built lands" },
+];
+
+/// Modules that are pure: no IO, no clock, no async.
+const PURE: &[&str] = &["api", "validator", "render", "plan"];
+
+/// What a pure module never names.
+const IMPURE_WORDS: &[&str] = &[
+    "async fn",
+    "async move",
+    ".await",
+    "tokio",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "rand::",
+];
+
+/// Files longer than [`MAX_LINES`], each with a reason.
+const LONG_FILES: &[(&str, &str)] = &[("src/api/design.rs", "one document: a list of fields, each with its sentence")];
+
+/// Past this a file is two files.
+const MAX_LINES: usize = 700;
+
+/// Share of comment lines over all of `src/`, in per cent: fewer and nobody knows why, more and nobody reads them.
+const COMMENT_SHARE: std::ops::RangeInclusive<f64> = 8.0..=35.0;
+
+// ------------------------------------------------------------------------------------------------------ reading src
+
+struct Source {
+    /// `src/controllers/design/diff.rs`
+    path: String,
+    /// path under `src/`
+    inner: String,
+    /// as written
+    text: String,
+    /// comments, strings and test code blanked with spaces, lines kept
+    code: String,
+}
+
+impl Source {
+    /// Reads text as the file `path`.
+    fn new(path: &str, text: &str) -> Self {
+        let code = if is_test_file(path) { String::new() } else { without_tests(&without_comments_and_strings(text)) };
+        Source { path: path.to_owned(), inner: path.trim_start_matches("src/").to_owned(), text: text.to_owned(), code }
+    }
+
+    fn layer(&self) -> &str {
+        let first = self.inner.split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// Module path of the file: `controllers, design, diff`.
+    fn module(&self) -> Vec<String> {
+        let mut parts: Vec<String> = self.inner.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+        if matches!(parts.last().map(String::as_str), Some("mod" | "lib" | "main")) {
+            parts.pop();
+        }
+        parts
+    }
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = vec![];
+    rust_files(&root.join("src"), &mut paths);
+    let read = |path: &PathBuf| Source::new(path.strip_prefix(&root).unwrap().to_str().unwrap(), &std::fs::read_to_string(path).unwrap());
+    paths.iter().map(read).collect()
+}
+
+fn is_test_file(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("_tests.rs")
+}
+
+/// Blanks comments, string and character literals; what is left keeps its lines.
+fn without_comments_and_strings(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < chars.len() {
+        let end = match chars[at] {
+            '/' if chars.get(at + 1) == Some(&'/') => find(&chars, at, |rest| rest[0] == '\n'),
+            '/' if chars.get(at + 1) == Some(&'*') => block_comment(&chars, at),
+            '"' => quoted(&chars, at),
+            'r' | 'b' | 'c' if starts_literal(&chars, at) => literal_with_prefix(&chars, at),
+            '\'' if is_char_literal(&chars, at) => char_literal(&chars, at),
+            c => {
+                out.push(c);
+                at += 1;
+                continue;
+            }
+        };
+        out.extend(chars[at..end].iter().map(|&c| if c == '\n' { '\n' } else { ' ' }));
+        at = end;
+    }
+    out
+}
+
+/// First index from `from` where `stop` holds of the rest, or the end.
+fn find(chars: &[char], from: usize, stop: impl Fn(&[char]) -> bool) -> usize {
+    (from..chars.len()).find(|&index| stop(&chars[index..])).unwrap_or(chars.len())
+}
+
+fn block_comment(chars: &[char], from: usize) -> usize {
+    let (mut depth, mut at) = (0, from);
+    while at < chars.len() {
+        match (chars[at], chars.get(at + 1)) {
+            ('/', Some('*')) => (depth, at) = (depth + 1, at + 2),
+            ('*', Some('/')) => {
+                (depth, at) = (depth - 1, at + 2);
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    chars.len()
+}
+
+/// End of a `"…"` that opens at `from`.
+fn quoted(chars: &[char], from: usize) -> usize {
+    let mut at = from + 1;
+    while at < chars.len() {
+        match chars[at] {
+            '\\' => at += 2,
+            '"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    chars.len()
+}
+
+/// `r"`, `r#"`, `b"`, `br#"`, `c"`: not a raw identifier (`r#type`) and not the end of a name.
+fn starts_literal(chars: &[char], at: usize) -> bool {
+    if at > 0 && (chars[at - 1].is_alphanumeric() || chars[at - 1] == '_') {
+        return false;
+    }
+    let rest: String = chars[at..chars.len().min(at + 12)].iter().collect();
+    let body = rest.trim_start_matches(['b', 'c', 'r']);
+    rest.len() - body.len() <= 2 && body.trim_start_matches('#').starts_with('"')
+}
+
+fn literal_with_prefix(chars: &[char], from: usize) -> usize {
+    let quote = find(chars, from, |rest| rest[0] == '"');
+    let hashes = chars[from..quote].iter().filter(|&&c| c == '#').count();
+    if !chars[from..quote].contains(&'r') {
+        return quoted(chars, quote);
+    }
+    let closing = |rest: &[char]| rest[0] == '"' && rest.len() > hashes && rest[1..=hashes].iter().all(|&c| c == '#');
+    chars.len().min(find(chars, quote + 1, closing) + hashes + 1)
+}
+
+/// `'a'` and `'\n'`, not the lifetime `'a`.
+fn is_char_literal(chars: &[char], at: usize) -> bool {
+    chars.get(at + 1) == Some(&'\\') || chars.get(at + 2) == Some(&'\'')
+}
+
+fn char_literal(chars: &[char], from: usize) -> usize {
+    let body = if chars.get(from + 1) == Some(&'\\') { from + 3 } else { from + 2 };
+    chars.len().min(find(chars, body, |rest| rest[0] == '\'') + 1)
+}
+
+/// Blanks every item under `#[cfg(test)]`: to its closing brace, or to the `;` of a `mod tests;`.
+fn without_tests(code: &str) -> String {
+    let mut chars: Vec<char> = code.chars().collect();
+    let marker: Vec<char> = "#[cfg(test)]".chars().collect();
+    let mut at = 0;
+    while at + marker.len() <= chars.len() {
+        if chars[at..at + marker.len()] != marker[..] {
+            at += 1;
+            continue;
+        }
+        let (mut depth, mut end) = (0usize, at + marker.len());
+        while end < chars.len() {
+            match chars[end] {
+                '{' | '(' | '[' => depth += 1,
+                '}' if depth <= 1 => break,
+                '}' | ')' | ']' => depth = depth.saturating_sub(1),
+                ';' if depth == 0 => break,
+                _ => {}
+            }
+            end += 1;
+        }
+        let end = chars.len().min(end + 1);
+        chars[at..end].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
+        at = end;
+    }
+    chars.into_iter().collect()
+}
+
+// ------------------------------------------------------------------------------------------------- paths in the code
+
+/// A word or one sign, with its line.
+struct Token<'a> {
+    text: &'a str,
+    line: usize,
+}
+
+fn tokens(code: &str) -> Vec<Token<'_>> {
+    let mut found = vec![];
+    for (index, line) in code.lines().enumerate() {
+        let mut rest = line;
+        while let Some(first) = rest.chars().next() {
+            let length = match rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len()) {
+                0 if rest.starts_with("::") => 2,
+                0 => first.len_utf8(),
+                word => word,
+            };
+            if !first.is_whitespace() {
+                found.push(Token { text: &rest[..length], line: index + 1 });
+            }
+            rest = &rest[length..];
+        }
+    }
+    found
+}
+
+/// Every path into this crate that a file names: (module path, line). A `use` group gives one path per leaf.
+fn crate_paths(source: &Source) -> Vec<(Vec<String>, usize)> {
+    let tokens = tokens(&source.code);
+    let (mut inline, mut depth) = (Vec::<usize>::new(), 0usize);
+    let mut found = vec![];
+    let mut at = 0;
+    while at < tokens.len() {
+        match tokens[at].text {
+            "{" => depth += 1,
+            "}" => {
+                depth = depth.saturating_sub(1);
+                inline.retain(|&opened| opened <= depth);
+            }
+            "mod" if tokens.get(at + 2).is_some_and(|token| token.text == "{") => inline.push(depth + 1),
+            "crate" | "galley" if starts_path(&tokens, at) => {
+                at = leaves(&tokens, at + 2, vec![], &mut found);
+                continue;
+            }
+            "super" if starts_path(&tokens, at) => {
+                // The module this code stands in, one level up for each `super`.
+                let mut base = source.module();
+                base.extend(inline.iter().map(|_| "inline".to_owned()));
+                while tokens.get(at).is_some_and(|token| token.text == "super") && followed_by_path(&tokens, at) {
+                    base.pop();
+                    at += 2;
+                }
+                at = leaves(&tokens, at, base, &mut found);
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Every path that starts at one of the crates that fences speak of, such as `std::process::Command`, with its line.
+fn outside_paths(source: &Source) -> Vec<(String, usize)> {
+    let tokens = tokens(&source.code);
+    let mut found = vec![];
+    for at in 0..tokens.len() {
+        if matches!(tokens[at].text, "std" | "tokio") && starts_path(&tokens, at) {
+            leaves(&tokens, at + 2, vec![tokens[at].text.to_owned()], &mut found);
+        }
+    }
+    found.into_iter().map(|(path, line)| (path.join("::"), line)).collect()
+}
+
+fn followed_by_path(tokens: &[Token<'_>], at: usize) -> bool {
+    tokens.get(at + 1).is_some_and(|token| token.text == "::")
+}
+
+/// `crate ::` at the start of a path, not in the middle of another one.
+fn starts_path(tokens: &[Token<'_>], at: usize) -> bool {
+    (at == 0 || tokens[at - 1].text != "::") && followed_by_path(tokens, at)
+}
+
+/// Reads the rest of a path that goes on at `at` below `base`; returns the index after it.
+fn leaves(tokens: &[Token<'_>], mut at: usize, mut base: Vec<String>, found: &mut Vec<(Vec<String>, usize)>) -> usize {
+    while let Some(token) = tokens.get(at) {
+        if token.text == "{" {
+            at += 1;
+            while tokens.get(at).is_some_and(|token| token.text != "}") {
+                at = leaves(tokens, at, base.clone(), found);
+                // `as name`, then the comma
+                while tokens.get(at).is_some_and(|token| token.text != "}") {
+                    at += 1;
+                    if tokens[at - 1].text == "," {
+                        break;
+                    }
+                }
+            }
+            return at + 1;
+        }
+        base.push(token.text.to_owned());
+        at += 1;
+        let goes_on = tokens.get(at + 1).is_some_and(|next| matches!(next.text, "{" | "*") || is_word(next.text));
+        if !(goes_on && tokens[at].text == "::") {
+            found.push((base, token.line));
+            return at;
+        }
+        at += 1;
+    }
+    at
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+/// Lines where `word` stands on its own in `code`.
+fn lines_with(code: &str, word: &str) -> Vec<usize> {
+    let part_of_name = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let cut = |line: &str, start: usize| {
+        let before = is_word(word) && part_of_name(line[..start].chars().next_back());
+        let after = part_of_name(word.chars().next_back()) && part_of_name(line[start + word.len()..].chars().next());
+        before || after
+    };
+    let hit = |line: &str| line.match_indices(word).any(|(start, _)| !cut(line, start));
+    code.lines().enumerate().filter(|(_, line)| hit(line)).map(|(index, _)| index + 1).collect()
+}
+
+// -------------------------------------------------------------------------------------------------------- the judge
+
+fn allowed(path: &str, from: &Layer, to: &[String]) -> bool {
+    let Some(target) = to.first() else { return true };
+    let covers = |entry: &&str| {
+        let parts: Vec<&str> = entry.split("::").collect();
+        to.len() >= parts.len() && parts.iter().zip(to).all(|(part, word)| part == word)
+    };
+    target == from.name || from.may_name.iter().any(covers) || EXCEPTIONS.iter().any(|(file, layer, _)| *file == path && layer == target)
+}
+
+fn layer_violations(sources: &[Source]) -> Vec<String> {
+    let known: BTreeMap<&str, &Layer> = LAYERS.iter().map(|layer| (layer.name, layer)).collect();
+    let mut wrong = vec![];
+    for source in sources {
+        let Some(from) = known.get(source.layer()) else {
+            wrong.push(format!("{}: `{}` is in no layer; add it to LAYERS in tests/architecture.rs", source.path, source.layer()));
+            continue;
+        };
+        for (to, line) in crate_paths(source) {
+            // What is no module (a macro, an item of lib.rs) is no arrow.
+            if to.first().is_some_and(|target| known.contains_key(target.as_str())) && !allowed(&source.path, from, &to) {
+                wrong.push(format!("{}:{line}: {} → {} (`{}`)", source.path, from.name, to[0], to.join("::")));
+            }
+        }
+    }
+    wrong
+}
+
+fn fence_violations(sources: &[Source]) -> Vec<String> {
+    let mut wrong = vec![];
+    for source in sources {
+        let outside = outside_paths(source);
+        for fence in FENCES.iter().filter(|fence| !fence.at.iter().any(|prefix| source.inner.starts_with(prefix))) {
+            let within = |path: &str| path.strip_prefix(fence.word).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+            let mut lines: BTreeSet<usize> = lines_with(&source.code, fence.word).into_iter().collect();
+            lines.extend(outside.iter().filter(|(path, _)| within(path)).map(|(_, line)| line));
+            for line in lines {
+                wrong.push(format!("{}:{line}: `{}` only in {:?}: {}", source.path, fence.word, fence.at, fence.why));
+            }
+        }
+        // In comments and in test code too.
+        for (index, line) in source.text.lines().enumerate() {
+            for word in ["TODO", "FIXME", "#[ignore"].iter().filter(|word| line.contains(**word)) {
+                wrong.push(format!("{}:{}: `{word}`: finish it or file it", source.path, index + 1));
+            }
+        }
+    }
+    wrong
+}
+
+fn purity_violations(sources: &[Source]) -> Vec<String> {
+    let mut wrong = vec![];
+    for source in sources.iter().filter(|source| PURE.contains(&source.layer())) {
+        for word in IMPURE_WORDS {
+            for line in lines_with(&source.code, word) {
+                wrong.push(format!("{}:{line}: `{word}` in the pure module {}", source.path, source.layer()));
+            }
+        }
+    }
+    wrong
+}
+
+fn shape_violations(sources: &[Source]) -> Vec<String> {
+    let mut wrong = vec![];
+    for source in sources {
+        if !source.text.starts_with("//!") {
+            wrong.push(format!("{}:1: opens without `//!`: say what it is, what it takes, what it may not do", source.path));
+        }
+        let lines = source.text.lines().count();
+        let excused = LONG_FILES.iter().any(|(path, _)| *path == source.path);
+        if lines > MAX_LINES && !excused {
+            wrong.push(format!("{}: {lines} lines; past {MAX_LINES} a file is two files", source.path));
+        }
+        if lines <= MAX_LINES && excused {
+            wrong.push(format!("{}: is short now; take it off LONG_FILES", source.path));
+        }
+    }
+    wrong
+}
+
+fn none(what: &str, wrong: &[String]) {
+    let mut text = String::new();
+    for line in wrong {
+        let _ = writeln!(text, "  {line}");
+    }
+    assert!(wrong.is_empty(), "{what}, {} times:\n{text}", wrong.len());
+}
+
+#[test]
+fn every_module_names_only_the_layers_it_may() {
+    none("a layer names one it must not (table: LAYERS in tests/architecture.rs)", &layer_violations(&sources()));
+}
+
+#[test]
+fn processes_start_the_environment_is_read_and_rmcp_is_named_in_one_place_each() {
+    none("a word stands where it must not", &fence_violations(&sources()));
+}
+
+#[test]
+fn the_middle_is_pure() {
+    none("a pure module reaches for the world", &purity_violations(&sources()));
+}
+
+#[test]
+fn every_file_says_what_it_is_and_none_is_too_long() {
+    none("a file has the wrong shape", &shape_violations(&sources()));
+}
+
+#[test]
+fn comments_are_neither_missing_nor_a_flood() {
+    let sources = sources();
+    let lines: Vec<&str> = sources.iter().flat_map(|source| source.text.lines()).map(str::trim).filter(|line| !line.is_empty()).collect();
+    let comments = lines.iter().filter(|line| line.starts_with("//")).count();
+    let share = 100.0 * comments as f64 / lines.len() as f64;
+    println!("comment lines in src/: {share:.1} % of {}", lines.len());
+    assert!(COMMENT_SHARE.contains(&share), "{share:.1} % of the lines in src/ are comments; {COMMENT_SHARE:?} is right");
+}
+
+#[test]
+fn the_table_names_only_layers_and_services_and_controllers_never_meet() {
+    let names: Vec<&str> = LAYERS.iter().map(|layer| layer.name).collect();
+    for layer in LAYERS {
+        for target in layer.may_name {
+            assert!(names.contains(&target.split("::").next().unwrap()), "{} may name {target}, which is no layer", layer.name);
+        }
+    }
+    let of = |name: &str| LAYERS.iter().find(|layer| layer.name == name).unwrap().may_name;
+    assert!(!of("services").contains(&"controllers") && !of("controllers").contains(&"services"), "they meet in documents");
+    assert!(!of("services").contains(&"process") && !of("services").contains(&"terraform"), "a tool starts nothing");
+}
+
+// ---------------------------------------------------------------------------------------------- the test of the test
+
+#[test]
+fn a_forbidden_arrow_is_found_however_it_is_written() {
+    let rows = [
+        ("a plain import", "services/a.rs", "use crate::controllers::gate;", 1),
+        ("an import in a group", "services/a.rs", "use crate::{api::Design, controllers::{gate, backoff}};", 2),
+        ("a group over lines, renamed", "services/a.rs", "use crate::{\n    api::Design as D,\n    terraform::Runner as R,\n};", 1),
+        ("everything of a module", "services/a.rs", "use crate::store::*;", 1),
+        ("the module itself", "services/a.rs", "use crate::store;", 1),
+        ("a path in the middle of code", "mcp/a.rs", "fn f() { let x = crate::store::If::Any; }", 1),
+        ("by way of super", "services/a.rs", "use super::super::controllers::gate;", 1),
+        ("by way of super out of an inline module", "services/mod.rs", "mod inner { use super::super::controllers::gate; }", 1),
+        ("a part that may be named", "sandbox/a.rs", "use crate::render::schema::Index;", 0),
+        ("the rest of that module", "sandbox/a.rs", "use crate::render::render;", 1),
+        ("the same layer", "services/a.rs", "use crate::services::x; use super::y;", 0),
+        ("the crate by its name", "main.rs", "fn main() { galley::store::open(); galley::cli::run(); }", 1),
+        ("a comment and a string are no code", "services/a.rs", "// crate::controllers\nconst A: &str = \"crate::controllers::x\";", 0),
+        ("a raw string is no code", "services/a.rs", "const A: &str = r#\"crate::controllers::\"x\"#; const C: char = '\"';", 0),
+        ("a lifetime opens no character", "services/a.rs", "fn f<'a>(x: &'a str) { crate::store::y(x) }", 1),
+        ("test code may name anything", "services/a.rs", "#[cfg(test)]\nmod tests { use crate::controllers::gate; }", 0),
+        ("a test helper with brackets", "services/a.rs", "#[cfg(test)]\nfn f(x: [u8; 3]) -> [u8; 3] { crate::store::y(x) }", 0),
+        ("code after the tests is code again", "services/a.rs", "#[cfg(test)]\nmod tests;\nuse crate::controllers::gate;", 1),
+        ("one file's own exception", "store/object_storage.rs", "use crate::oci::Client;", 0),
+        ("nobody else's", "store/fs.rs", "use crate::oci::Client;", 1),
+        ("a layer nobody decided about", "brandnew.rs", "", 1),
+    ];
+    for (reason, path, text, expected) in rows {
+        let found = layer_violations(&[Source::new(&format!("src/{path}"), text)]);
+        assert_eq!(found.len(), expected, "{reason}: {found:?}");
+    }
+}
+
+#[test]
+fn a_fenced_word_is_found_as_a_word() {
+    let rows = [
+        ("a process outside process.rs", "cli/a.rs", "use std::process::Command;", 1),
+        ("a process in a group", "cli/a.rs", "use std::{fmt, process::{Command, Stdio}};", 1),
+        ("a process of tokio in a group", "cli/a.rs", "use tokio::{io, process};", 1),
+        ("an exit code is no process", "main.rs", "use std::process::ExitCode;", 0),
+        ("the environment outside config.rs", "app.rs", "let x = std::env::var(\"A\");", 2),
+        ("the macro env! is not the environment", "app.rs", "const V: &str = env!(\"CARGO_PKG_VERSION\");", 0),
+        ("rmcp in its module", "mcp/tools.rs", "use rmcp::model::Tool;", 0),
+        ("rmcp elsewhere", "http/mod.rs", "use rmcp::model::Tool;", 1),
+        ("a name that contains it", "http/mod.rs", "let trmcp = 1;", 0),
+        ("half-built", "plan/mod.rs", "fn f() { todo!() }", 1),
+    ];
+    for (reason, path, text, expected) in rows {
+        let found = fence_violations(&[Source::new(&format!("src/{path}"), text)]);
+        assert_eq!(found.len(), expected, "{reason}: {found:?}");
+    }
+    assert_eq!(purity_violations(&[Source::new("src/render/a.rs", "async fn f() { g().await }")]).len(), 2);
+    assert_eq!(purity_violations(&[Source::new("src/terraform/a.rs", "async fn f() { g().await }")]).len(), 0);
+}

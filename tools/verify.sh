@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# `make verify`: everything CI asks for, each step with its time. The tests run once, instrumented.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() {
+    local name="$1" started="$SECONDS"
+    shift
+    echo "== $name"
+    "$@"
+    echo "== $name: $((SECONDS - started)) s"
+}
+
+# A set but missing CLI configuration makes terraform complain on every start.
+unset TF_CLI_CONFIG_FILE
+
+step "tools" tools/fetch.sh terraform kubectl cargo-deny llvm
+rustc --version
+cargo --version
+git --version
+"${GALLEY_TERRAFORM_BIN:-terraform}" version | head -1
+.cache/bin/kubectl version --client | head -1
+echo "Helm $(.cache/bin/helm version --short)"
+
+step "lint" make --no-print-directory lint-code
+step "chart" tools/chart.sh
+# The suite includes tests/architecture.rs, tests/crds.rs and tests/documents.rs.
+step "tests" tools/test.sh --coverage
+step "coverage" tools/coverage.sh "${COVERAGE_FLOOR:-80}"
+# The closing line once more, where it is seen.
+tail -1 .cache/test.count
