@@ -9,7 +9,7 @@ mod knowledge;
 mod mcp;
 mod stage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -125,7 +125,7 @@ impl Core {
         let options = apiserver::Options { min_approval: settings.min_approval, ..apiserver::Options::default() };
         let api = ApiServer::open(store, clock.clone(), options).await?;
         let catalog = Arc::new(Catalog::embedded()?);
-        let clouds = Arc::new(clouds::Clouds::new(settings.data_dir.join("sandbox"), settings.sandbox_idle));
+        let clouds = Arc::new(clouds::Clouds::new(settings.data_dir.join("sandbox")));
 
         let provider = TargetHosts {
             sandbox: Arc::new(ReattachHost::new(reattach_options(settings)?)),
@@ -250,15 +250,15 @@ fn controller_settings(settings: &Settings) -> anyhow::Result<controllers::Setti
 
 fn reattach_options(settings: &Settings) -> anyhow::Result<ReattachOptions> {
     let program = std::path::absolute(std::env::current_exe().context("where is this binary?")?)?;
-    let mut options = ReattachOptions::sandbox(program, run_dir(settings), settings.data_dir.join("sandbox"));
+    let mut options = ReattachOptions::sandbox(program, run_dir_of(&settings.data_dir), settings.data_dir.join("sandbox"));
     options.args.extend(["--idle".to_owned(), settings.sandbox_idle.as_secs().to_string()]);
     Ok(options)
 }
 
 /// Where sockets lie: in the data directory when its path is short enough, else under the system's temporary directory.
-pub(crate) fn run_dir(settings: &Settings) -> PathBuf {
-    let own = settings.data_dir.join("run");
-    if own.as_os_str().len() <= RUN_DIR_LIMIT { own } else { ReattachOptions::short_run_dir(std::path::Path::new("/tmp"), &settings.data_dir) }
+pub(crate) fn run_dir_of(data_dir: &Path) -> PathBuf {
+    let own = data_dir.join("run");
+    if own.as_os_str().len() <= RUN_DIR_LIMIT { own } else { ReattachOptions::short_run_dir(Path::new("/tmp"), data_dir) }
 }
 
 /// A token that SIGINT and SIGTERM cancel.

@@ -1,0 +1,166 @@
+//! The simulated clouds of this server: what a person at a console does to them, looking up what an interrupted apply
+//! made, and the provider process itself.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::api::design::Target;
+use crate::cli::args::SandboxProviderArgs;
+use crate::http::admin::{AdminError, Fault as WantedFault, SandboxAdmin};
+use crate::render::schema::Schema;
+use crate::sandbox::{CannedFault, Cloud, CloudError, CloudResource, Fault, FaultOperation, OciError, provider};
+use crate::terraform::{self, Lookup};
+
+/// `galley sandbox-provider`: serves one design's cloud until it is idle.
+pub async fn provide(args: SandboxProviderArgs) -> anyhow::Result<()> {
+    let SandboxProviderArgs { socket, cloud, types, idle } = args;
+    let options = provider::Options { socket, cloud_dir: cloud, types: types.into_iter().collect(), idle_exit: Duration::from_secs(idle) };
+    Ok(provider::serve(options).await?)
+}
+
+/// Every cloud under one directory, one per design uid.
+pub struct Clouds {
+    root: PathBuf,
+}
+
+impl Clouds {
+    /// `root` holds one directory per design uid.
+    pub fn new(root: PathBuf) -> Self {
+        Clouds { root }
+    }
+
+    /// Runs `work` on the cloud of a design, off the async threads: it locks and syncs files.
+    async fn with<T: Send + 'static>(
+        &self,
+        design_uid: &str,
+        work: impl FnOnce(&Cloud) -> Result<T, CloudError> + Send + 'static,
+    ) -> Result<T, CloudError> {
+        let dir = self.root.join(design_uid);
+        let result = tokio::task::spawn_blocking(move || work(&Cloud::open(dir)?)).await;
+        match result {
+            Ok(result) => result,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
+
+fn admin(error: CloudError) -> AdminError {
+    let text = error.to_string();
+    match error {
+        CloudError::NotFound { .. } => AdminError::NotFound(text),
+        CloudError::Io { .. } | CloudError::Corrupt { .. } | CloudError::Encode { .. } | CloudError::Closed => AdminError::Unavailable(text),
+        CloudError::UnknownPath { .. }
+        | CloudError::WrongType { .. }
+        | CloudError::NotEditable { .. }
+        | CloudError::UnknownType { .. }
+        | CloudError::UnknownWord { .. } => AdminError::Invalid(text),
+    }
+}
+
+/// A resource for people: sensitive attributes are named and not shown.
+fn shown(resource: &CloudResource) -> Value {
+    let mut attributes = resource.attributes.clone();
+    if let (Some(map), Some(block)) = (attributes.as_object_mut(), Schema::builtin().resource(&resource.resource_type)) {
+        for (name, value) in map.iter_mut() {
+            if block.attributes.get(name).is_some_and(|attribute| attribute.sensitive) && !value.is_null() {
+                *value = json!("(sensitive)");
+            }
+        }
+    }
+    json!({"id": resource.id, "type": resource.resource_type, "address": resource.address(), "attributes": attributes})
+}
+
+#[async_trait]
+impl SandboxAdmin for Clouds {
+    async fn list(&self, design_uid: &str) -> Result<Value, AdminError> {
+        self.with(design_uid, |cloud| {
+            let resources: Vec<Value> = cloud.list()?.iter().map(shown).collect();
+            let faults = cloud.faults()?;
+            Ok(json!({ "resources": resources, "faults": faults }))
+        })
+        .await
+        .map_err(admin)
+    }
+
+    async fn set(&self, design_uid: &str, id: &str, attribute: &str, value: Value) -> Result<Value, AdminError> {
+        let (id, attribute) = (id.to_owned(), attribute.to_owned());
+        self.with(design_uid, move |cloud| {
+            cloud.set(&id, &attribute, value)?;
+            cloud.get(&id)
+        })
+        .await
+        .map(|resource| resource.as_ref().map(shown).unwrap_or_default())
+        .map_err(admin)
+    }
+
+    async fn delete(&self, design_uid: &str, id: &str) -> Result<Value, AdminError> {
+        let id = id.to_owned();
+        self.with(design_uid, move |cloud| cloud.delete(&id)).await.map(|resource| shown(&resource)).map_err(admin)
+    }
+
+    async fn fail(&self, design_uid: &str, fault: WantedFault) -> Result<Value, AdminError> {
+        let WantedFault { resource_type, operation, status, code, message, times, delay_ms } = fault;
+        let name = if operation == "*" { "any" } else { operation.as_str() };
+        let Some(operation) = FaultOperation::parse(name) else {
+            return Err(AdminError::Invalid(format!("{operation} is no operation; allowed are {} and *", FaultOperation::NAMES.join(", "))));
+        };
+        let usual = CannedFault::ALL
+            .into_iter()
+            .filter_map(|canned| canned.on(&resource_type).error)
+            .find(|error| error.status == status && error.code == code)
+            .map(|error| error.message);
+        let message = message.or(usual).unwrap_or_else(|| code.clone());
+        let mut wanted = Fault::error(operation, &resource_type, OciError::new(status, code, message));
+        wanted.times = times.map(u64::from);
+        wanted.delay_ms = delay_ms.unwrap_or(0);
+        self.with(design_uid, move |cloud| {
+            cloud.fail(wanted)?;
+            cloud.faults()
+        })
+        .await
+        .map(|faults| json!({ "faults": faults }))
+        .map_err(admin)
+    }
+
+    async fn clear(&self, design_uid: &str) -> Result<Value, AdminError> {
+        self.with(design_uid, Cloud::clear_faults).await.map(|count| json!({ "cleared": count })).map_err(admin)
+    }
+}
+
+#[async_trait]
+impl Lookup for Clouds {
+    async fn find(
+        &self,
+        design_uid: &str,
+        target: Target,
+        address: &str,
+        resource_type: &str,
+        planned: &Value,
+        known_ids: &BTreeSet<String>,
+    ) -> Result<Option<String>, terraform::Error> {
+        match target {
+            Target::Sandbox => {}
+            Target::Oci => {
+                return Err(terraform::Error::Provider { detail: "looking up resources by tag in a tenancy is not built yet".to_owned() });
+            }
+        }
+        let (uid, address, kind, planned, known) =
+            (design_uid.to_owned(), address.to_owned(), resource_type.to_owned(), planned.clone(), known_ids.clone());
+        let taggable = Schema::builtin().resource(resource_type).is_some_and(|block| block.attributes.contains_key("freeform_tags"));
+        let found = self
+            .with(design_uid, move |cloud| {
+                if taggable {
+                    let tagged = cloud.find_by_tags(&uid, &address)?;
+                    return Ok(tagged.into_iter().map(|resource| resource.id).find(|id| !known.contains(id)));
+                }
+                let excluding: Vec<String> = known.into_iter().collect();
+                Ok(cloud.find_like(&kind, &planned, &excluding)?.into_iter().next())
+            })
+            .await;
+        found.map_err(|error| terraform::Error::Provider { detail: error.to_string() })
+    }
+}
