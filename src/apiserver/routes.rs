@@ -287,8 +287,8 @@ impl Incoming<'_> {
         let bytes = if done.is_status { done.bytes } else { self.view(kind, core_form).one(&done.bytes, &self.core.shared.clock.now()) };
         let mut response = json_response(code, bytes);
         for warning in &done.warnings {
-            let quoted: String =
-                warning.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\' { c } else { '\'' }).collect();
+            let visible = warning.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' });
+            let quoted = visible.collect::<String>().replace('\\', r"\\").replace('"', "\\\"");
             if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
                 response.headers_mut().append(header::WARNING, value);
             }
