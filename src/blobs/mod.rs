@@ -3,6 +3,14 @@
 //! Everything hangs on the design's uid, so that a re-created design never inherits its predecessor's state. Every file
 //! is 0600.
 
+mod fs;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+pub use fs::FsBlobs;
+pub use memory::MemoryBlobs;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 

@@ -3,6 +3,16 @@
 //! Keys are `registry/<resource>/<namespace>/<name>.json`. An acknowledged write is durable. Etags never leave this
 //! module's callers in `apiserver`.
 
+mod files;
+mod fs;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use files::{Guard, Tree, off_thread};
+pub use fs::FsStore;
+pub use memory::MemoryStore;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -77,4 +87,18 @@ pub trait Store: Send + Sync + 'static {
     async fn delete(&self, key: &str, condition: If) -> Result<(), Error>;
     /// Every object whose key starts with `prefix`, in key order.
     async fn list(&self, prefix: &str) -> Result<Vec<Stored>, Error>;
+}
+
+/// Keys are paths of plain segments: no text of a user can leave the store's directory.
+fn check_key(key: &str) -> Result<(), Error> {
+    if files::is_key(key) { Ok(()) } else { Err(Error::InvalidKey { key: key.to_owned() }) }
+}
+
+/// Whether `condition` allows a write on what is there.
+fn holds(condition: &If, there: Option<&Etag>) -> bool {
+    match condition {
+        If::Any => true,
+        If::Absent => there.is_none(),
+        If::Match(wanted) => there == Some(wanted),
+    }
 }
