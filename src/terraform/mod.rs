@@ -151,18 +151,8 @@ pub enum Recovered {
     },
 }
 
-/// A Terraform state, read. Values stay inside; views give addresses, ids and outputs that are not sensitive.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StateView {
-    /// lineage, serial, count
-    pub record: StateRecord,
-    /// managed resources: address → (type, id)
-    pub resources: BTreeMap<String, (String, Option<String>)>,
-    /// outputs that are not sensitive
-    pub outputs: BTreeMap<String, serde_json::Value>,
-    /// the parsed state, for the structural diff; never shown
-    pub raw: Arc<serde_json::Value>,
-}
+/// A Terraform state, read: lives with the other pure readers.
+pub use crate::plan::StateView;
 
 /// Gives terraform a provider: sandbox = a reattach process, oci = the real one.
 #[async_trait]
