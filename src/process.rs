@@ -410,15 +410,20 @@ pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
-/// Processes whose working directory is `directory` or lies in it, as far as we may look: the proof of life that needs no
-/// record. Never lists this process.
-pub fn processes_in(directory: &Path) -> Vec<u32> {
+/// Processes whose working directory is `directory` or lies in it and whose environment holds `marker` (`NAME=value`), as
+/// far as we may look: the proof of life that needs no record. The marker keeps a person's shell there out of it.
+pub fn processes_in(directory: &Path, marker: &str) -> Vec<u32> {
+    let is_marked = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
+    };
     let Ok(directory) = directory.canonicalize() else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| *pid != std::process::id())
         .filter(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&directory)))
         .filter(|pid| matches!(stat(*pid), Some((state, _, _)) if !matches!(state, 'Z' | 'X')))
+        .filter(is_marked)
         .collect()
 }
 
@@ -479,16 +484,21 @@ mod tests {
     #[tokio::test]
     async fn a_process_is_known_by_pid_and_start_time_and_by_its_directory() {
         let directory = tempfile::tempdir().unwrap();
-        let running = spawn(shell("sleep 60").cwd(directory.path())).await.unwrap();
+        let running = spawn(shell("exec sleep 60").cwd(directory.path()).envs([("MARK", "1")])).await.unwrap();
         let start = running.start_time().unwrap();
         assert!(is_alive(running.pid(), start));
         assert!(!is_alive(running.pid(), start + 1), "another process with a reused pid");
         assert!(is_our_child(running.pid()));
-        assert!(processes_in(directory.path()).contains(&running.pid()));
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        while processes_in(directory.path(), "MARK=1") != [running.pid()] && std::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(processes_in(directory.path(), "MARK=1"), [running.pid()]);
+        assert!(processes_in(directory.path(), "MARK=2").is_empty(), "somebody else's");
         running.signal_group(Signal::SIGKILL).unwrap();
         running.wait().await;
         assert!(!is_alive(running.pid(), start));
-        assert!(processes_in(directory.path()).is_empty());
+        assert!(processes_in(directory.path(), "MARK=1").is_empty());
     }
 
     /// The death signal follows the thread that forked; were it a worker of this runtime, ending the runtime would end the child.
@@ -500,6 +510,42 @@ mod tests {
         std::thread::sleep(Duration::from_millis(100));
         assert!(is_alive(running.pid(), running.start_time().unwrap()));
         running.signal_group(Signal::SIGKILL).unwrap();
+    }
+
+    /// Not a test of its own: the parent of the next one, killed by it.
+    #[test]
+    fn a_parent_that_will_be_killed() {
+        let Some(path) = std::env::args().find(|arg| arg.ends_with(".children")) else { return };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let tied = runtime.block_on(spawn(shell("sleep 60"))).unwrap();
+        let mut command = shell("sleep 60");
+        command.lifetime = Lifetime::Detached;
+        let free = runtime.block_on(spawn(command)).unwrap();
+        std::fs::write(format!("{path}.new"), format!("{} {}", tied.pid(), free.pid())).unwrap();
+        std::fs::rename(format!("{path}.new"), path).unwrap();
+        std::thread::sleep(Duration::from_secs(60));
+    }
+
+    #[tokio::test]
+    async fn a_killed_parent_takes_its_children_along_but_not_the_detached_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let note = directory.path().join("pids.children");
+        let parent = Command::new(std::env::current_exe().unwrap()).args(["a_parent_that_will_be_killed".into(), note.clone().into_os_string()]);
+        let parent = spawn(parent).await.unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !note.exists() && std::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let text = std::fs::read_to_string(&note).unwrap();
+        let pids: Vec<u32> = text.split(' ').map(|pid| pid.parse().unwrap()).collect();
+        let starts: Vec<u64> = pids.iter().map(|pid| start_time(*pid).unwrap()).collect();
+        parent.signal(Signal::SIGKILL).unwrap();
+        while is_alive(pids[0], starts[0]) && std::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(!is_alive(pids[0], starts[0]), "the kernel told it");
+        assert!(is_alive(pids[1], starts[1]), "a detached one goes on");
+        signal_other(pids[1], starts[1], Signal::SIGKILL, true).unwrap();
     }
 
     #[tokio::test]
