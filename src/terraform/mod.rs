@@ -13,6 +13,26 @@ use crate::api::design::{Change, Diagnostic, InFlight, PlanRecord, StateRecord, 
 use crate::api::terraformjob::{Action, JobPhase, Owner, Progress};
 use crate::api::{Reason, WhoActs};
 
+mod applying;
+pub mod args;
+mod follow;
+mod inputs;
+mod job;
+mod local;
+mod log;
+mod mirror;
+mod owner;
+mod planning;
+pub mod provider_host;
+mod recover;
+pub mod secrets;
+mod version;
+mod workdir;
+
+pub use local::{LocalOptions, LocalRunner};
+pub use owner::OtherHosts;
+pub use provider_host::{OciHost, ReattachHost, ReattachOptions, TargetHosts};
+
 /// Everything one run needs. Owned, so that a run outlives the reconcile that started it.
 #[derive(Debug, Clone)]
 pub struct RunInput {
@@ -151,18 +171,8 @@ pub enum Recovered {
     },
 }
 
-/// A Terraform state, read. Values stay inside; views give addresses, ids and outputs that are not sensitive.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct StateView {
-    /// lineage, serial, count
-    pub record: StateRecord,
-    /// managed resources: address → (type, id)
-    pub resources: BTreeMap<String, (String, Option<String>)>,
-    /// outputs that are not sensitive
-    pub outputs: BTreeMap<String, serde_json::Value>,
-    /// the parsed state, for the structural diff; never shown
-    pub raw: Arc<serde_json::Value>,
-}
+/// A Terraform state, read: lives with the other pure readers.
+pub use crate::plan::StateView;
 
 /// Gives terraform a provider: sandbox = a reattach process, oci = the real one.
 #[async_trait]
@@ -246,3 +256,74 @@ pub enum Error {
         detail: String,
     },
 }
+
+impl Error {
+    /// The closed word for a condition, a metric label and an Event.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Error::Start { .. } | Error::PlanTampered { .. } => Reason::JobFailed,
+            Error::StateChanged { .. } => Reason::RetryScheduled,
+            Error::StateUnavailable { .. } => Reason::StateUnavailable,
+            Error::Io { .. } | Error::Blobs(_) => Reason::StorageUnavailable,
+            Error::Provider { .. } => Reason::RetryScheduled,
+        }
+    }
+    /// Who acts next.
+    pub fn who_acts(&self) -> WhoActs {
+        match self {
+            Error::Start { .. } | Error::PlanTampered { .. } | Error::StateUnavailable { .. } => WhoActs::Stalled,
+            Error::StateChanged { .. } | Error::Io { .. } | Error::Blobs(_) | Error::Provider { .. } => WhoActs::Retry,
+        }
+    }
+}
+
+/// The reason of a failed run.
+fn reason_of(who_acts: WhoActs) -> Reason {
+    match who_acts {
+        WhoActs::Stalled => Reason::JobFailed,
+        WhoActs::Waiting | WhoActs::Retry => Reason::RetryScheduled,
+    }
+}
+
+/// First error of a run as one sentence.
+fn first_error(diagnostics: &[Diagnostic]) -> Option<String> {
+    let error = diagnostics.iter().find(|diagnostic| diagnostic.severity == crate::api::design::Severity::Error)?;
+    Some(match &error.address {
+        Some(address) => format!("{address}: {}", error.summary),
+        None => error.summary.clone(),
+    })
+}
+
+/// An error with all its causes, once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+/// How long a run waits for whoever listens to it: a document write takes milliseconds, a stuck one must not hold terraform up.
+const LISTENER_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Tells an event that must not be missed. A listener that is gone is no failure.
+async fn tell(events: &tokio::sync::mpsc::Sender<RunEvent>, event: RunEvent) {
+    let _ = tokio::time::timeout(LISTENER_PATIENCE, events.send(event)).await;
+}
+
+/// Runs blocking IO off the async threads.
+async fn blocking<T: Send + 'static>(verb: &str, work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error.to_string())));
+    done.map_err(|source| Error::Io { verb: verb.to_owned(), source })
+}
+
+/// As [`blocking`], for work with errors of our own.
+async fn blocking_ours<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let failed = |error: tokio::task::JoinError| Error::Io { verb: "finish blocking work".into(), source: std::io::Error::other(error.to_string()) };
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
+}
+
+#[cfg(test)]
+mod tests;

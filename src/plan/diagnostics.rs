@@ -1,0 +1,168 @@
+//! Diagnostics for people: code, text, place, who acts next and what to do. Pure.
+//!
+//! The OCI provider puts everything into `summary` (seen with 8.28.0, Terraform 1.11.4): first line
+//! `<status>-<Code>, <message>`, then `Suggestion:`, `Documentation:`, `Request Target:` … `OPC request ID:`; `detail` is
+//! empty. What each code asks for follows Oracle's API error reference and the field reports behind the catalogue.
+
+use serde_json::Value;
+
+use super::mask::Redactor;
+use crate::api::WhoActs;
+use crate::api::condition::clip;
+use crate::api::design::{Diagnostic, Severity};
+
+/// Most diagnostics kept of one run: a broken reference can repeat itself a hundred times.
+pub const LIMIT: usize = 50;
+/// Longest summary, in bytes.
+const SUMMARY_LIMIT: usize = 512;
+/// Longest detail, in bytes: the provider's lines up to the request id fit.
+const DETAIL_LIMIT: usize = 2048;
+
+/// Reads the `diagnostic` member of an event.
+pub fn parse(value: &Value) -> Diagnostic {
+    let summary = value["summary"].as_str().unwrap_or_default();
+    let (first, rest) = summary.split_once('\n').unwrap_or((summary, ""));
+    let detail = value["detail"].as_str().unwrap_or_default();
+    let detail = [rest.trim(), detail.trim()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let file = text(&value["range"]["filename"]).map(|file| file.rsplit('/').next().unwrap_or_default().to_owned());
+    let severity = if value["severity"].as_str() == Some("warning") { Severity::Warning } else { Severity::Error };
+    let code = code_of(first);
+    let (who_acts, next_action) = classify(code.as_deref(), first, &detail);
+    Diagnostic {
+        severity,
+        code,
+        summary: clip(first, SUMMARY_LIMIT),
+        detail: clip(&detail, DETAIL_LIMIT),
+        address: text(&value["address"]),
+        file,
+        line: value["range"]["start"]["line"].as_u64(),
+        who_acts,
+        next_action: (severity == Severity::Error).then_some(next_action),
+    }
+}
+
+/// A diagnostic of our own, such as a panic of terraform that gave no events.
+pub fn own(summary: &str, detail: &str, who_acts: WhoActs, next_action: &str) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        code: None,
+        summary: clip(summary, SUMMARY_LIMIT),
+        detail: clip(detail, DETAIL_LIMIT),
+        address: None,
+        file: None,
+        line: None,
+        who_acts,
+        next_action: Some(next_action.to_owned()),
+    }
+}
+
+/// A copy without the known secrets.
+pub fn redacted(diagnostic: &Diagnostic, redactor: &Redactor) -> Diagnostic {
+    Diagnostic { summary: redactor.text(&diagnostic.summary), detail: redactor.text(&diagnostic.detail), ..diagnostic.clone() }
+}
+
+/// Who acts after a run with these diagnostics: a person as soon as one error needs a person; nobody when there is none.
+pub fn who_acts(diagnostics: &[Diagnostic]) -> Option<WhoActs> {
+    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    if errors().any(|diagnostic| diagnostic.who_acts == WhoActs::Stalled) {
+        return Some(WhoActs::Stalled);
+    }
+    errors().next().map(|_| WhoActs::Retry)
+}
+
+/// `400-LimitExceeded` of `400-LimitExceeded, You exceeded …`.
+fn code_of(summary: &str) -> Option<String> {
+    let (code, _) = summary.split_once(',')?;
+    let (status, name) = code.trim().split_once('-')?;
+    let is_status = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_status && is_name).then(|| format!("{status}-{name}"))
+}
+
+/// Who acts next, and what to do in words.
+pub fn classify(code: Option<&str>, summary: &str, detail: &str) -> (WhoActs, String) {
+    let (who, text) = match code.and_then(|code| code.split_once('-')) {
+        Some((status, name)) => by_code(status, name, summary),
+        None => by_text(summary, detail),
+    };
+    (who, text.to_owned())
+}
+
+const AGAIN: &str = "Nothing to do: it goes away by itself and Galley tries again after a back-off.";
+
+fn by_code(status: &str, name: &str, message: &str) -> (WhoActs, &'static str) {
+    use WhoActs::{Retry, Stalled};
+    let message = message.to_ascii_lowercase();
+    let says = |text: &str| message.contains(text);
+    if says("out of host capacity") || says("out of capacity") || name == "OutOfHostCapacity" {
+        return (Stalled, "There is no free hardware for this shape here now: choose another availability domain or shape, or request Retry later.");
+    }
+    if says("not currently enabled for this tenancy") || says("not enabled for this tenancy") {
+        return (Stalled, "The feature is not enabled for this tenancy: ask the tenancy's administrator to enable it, or use another service (for Autonomous Database: MySQL).");
+    }
+    match (status, name) {
+        (_, "LimitExceeded" | "QuotaExceeded") => {
+            (Stalled, "A service limit or compartment quota is used up: ask for an increase, free some, or choose a smaller size; then request Retry.")
+        }
+        (_, "NotAuthenticated") => (Stalled, "The credentials were refused: check the key, the user or the resource principal of this server and its clock."),
+        (_, "NotAuthorizedOrResourceAlreadyExists" | "ResourceAlreadyExists" | "BucketAlreadyExists" | "NamespaceAlreadyExists") => {
+            (Stalled, "The name is taken, or the policy does not allow it: choose another name or check the policy of the work compartment.")
+        }
+        (_, "RelatedResourceNotAuthorizedOrNotFound") => {
+            (Stalled, "A resource it refers to is gone or not permitted: check the ids in the design and the policy of the work compartment.")
+        }
+        (_, other) if other.starts_with("NotAuthorized") || other == "InsufficientServicePermissions" || status == "401" || status == "403" => {
+            (Stalled, "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh.")
+        }
+        ("404", _) => (Stalled, "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh."),
+        ("429", _) => (Retry, "OCI asks for fewer requests. Nothing to do: Galley tries again after a back-off."),
+        ("409", "IncorrectState" | "LockConflict" | "InvalidatedRetryToken" | "Conflict") => (Retry, AGAIN),
+        ("412", _) => (Retry, AGAIN),
+        ("501" | "505", _) => (Stalled, "The service does not offer this: change the design."),
+        (server, _) if server.starts_with('5') => (Retry, AGAIN),
+        ("409", _) => (Stalled, "It conflicts with what is there: read the message, change the design or remove the other resource, then request Retry."),
+        _ => (Stalled, "OCI refuses a value of the design: correct it as the message says; a new plan is made by itself."),
+    }
+}
+
+/// Parts of messages that come from Terraform, its plugins or the network and go away: (text, what it means).
+const PASSING: [&str; 10] = [
+    "plugin did not respond",
+    "reattachment process not found",
+    "connection refused",
+    "connection reset",
+    "i/o timeout",
+    "timeout while waiting",
+    "tls handshake timeout",
+    "temporary failure in name resolution",
+    "error acquiring the state lock",
+    "request cancelled",
+];
+
+fn by_text(summary: &str, detail: &str) -> (WhoActs, &'static str) {
+    let text = format!("{summary}\n{detail}").to_ascii_lowercase();
+    let says = |part: &str| text.contains(part);
+    if says("saved plan is stale") {
+        return (WhoActs::Retry, "The state changed after the plan: a new plan is made by itself and needs a new approval.");
+    }
+    if says("no value for required variable") {
+        return (WhoActs::Stalled, "A variable has no value: set it in spec.variables, or supply the secret.");
+    }
+    if says("out of host capacity") {
+        return by_code("500", "InternalError", "out of host capacity");
+    }
+    if says("node(s) register timeout") {
+        return (WhoActs::Stalled, "The workers cannot reach the API endpoint: check the rules for 6443, 12250, 10250 and ICMP, and the NAT and service gateway routes.");
+    }
+    if says("failed to query available provider packages") || says("could not connect to registry") {
+        return (WhoActs::Retry, "The provider registry did not answer. Nothing to do: Galley tries again; offline, configure a provider mirror.");
+    }
+    if says("execution halted") || says("operation canceled") || says("interrupted") {
+        return (WhoActs::Retry, "It was stopped. Ask again to go on from what is there.");
+    }
+    if PASSING.iter().any(|part| says(part)) {
+        return (WhoActs::Retry, AGAIN);
+    }
+    (WhoActs::Stalled, "Correct the design as the message says; a new plan is made by itself.")
+}

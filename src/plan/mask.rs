@@ -1,0 +1,90 @@
+//! Hiding what is secret: in values by Terraform's own marks and by name, in texts by the known secret values. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// Stands for a value that is not shown.
+pub const SENSITIVE: &str = "(sensitive)";
+/// Stands for a value that only the apply makes.
+pub const UNKNOWN: &str = "(known after apply)";
+
+/// Longest text value shown, in bytes: user data and certificates would fill an answer.
+const VALUE_LIMIT: usize = 2048;
+
+/// Attribute names that are never shown, whatever the schema says: the second lock. Compared with the end of the name.
+const SECRET_NAMES: [&str; 8] =
+    ["password", "passwords", "passphrase", "private_key", "secret_key", "auth_token", "secret_content", "wallet_content"];
+
+/// A copy of `value` in which everything marked in `marks` (Terraform's `*_sensitive` shape), named like a secret, or
+/// unknown (`after_unknown` shape) is replaced, and long texts are cut.
+pub fn masked(value: &Value, marks: &Value, unknown: &Value) -> Value {
+    if *marks == Value::Bool(true) {
+        return Value::from(SENSITIVE);
+    }
+    if *unknown == Value::Bool(true) {
+        return Value::from(UNKNOWN);
+    }
+    match value {
+        Value::Object(members) => {
+            let keys: BTreeSet<&String> = members.keys().chain(super::members(unknown).map(|(key, _)| key)).collect();
+            let shown = keys.into_iter().filter_map(|key| {
+                let old = members.get(key).unwrap_or(&Value::Null);
+                let inner = if !old.is_null() && names_secret(key) {
+                    Value::from(SENSITIVE)
+                } else {
+                    masked(old, marks.get(key).unwrap_or(&Value::Null), unknown.get(key).unwrap_or(&Value::Null))
+                };
+                // `after_unknown` holds empty shapes for what is known: they add nothing.
+                let adds = members.contains_key(key) || inner != Value::Null;
+                adds.then(|| (key.clone(), inner))
+            });
+            Value::Object(shown.collect())
+        }
+        Value::Array(elements) => {
+            let at = |shape: &Value, index: usize| shape.get(index).cloned().unwrap_or(Value::Null);
+            let shown = elements.iter().enumerate().map(|(index, old)| masked(old, &at(marks, index), &at(unknown, index)));
+            Value::Array(shown.collect())
+        }
+        Value::String(text) => Value::from(crate::api::condition::clip(text, VALUE_LIMIT)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+fn names_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|secret| name == *secret || name.ends_with(&format!("_{secret}")))
+}
+
+/// Takes known secret values out of texts. Holds them, so it has no Debug.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    needles: Vec<String>,
+}
+
+impl Redactor {
+    /// For these values, in every spelling Terraform's messages use: plain, JSON-quoted, HTML-safe JSON, and line by line.
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut needles = BTreeSet::new();
+        for value in values.into_iter().filter(|value| !value.is_empty()) {
+            let quoted = Value::from(value).to_string();
+            let quoted = quoted[1..quoted.len() - 1].to_owned();
+            needles.insert(quoted.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e"));
+            needles.insert(quoted);
+            // Lines of a key file; a short line ("}" and the like) is no secret by itself.
+            needles.extend(value.lines().map(str::trim).filter(|line| line.len() >= 8).map(str::to_owned));
+            needles.insert(value.to_owned());
+        }
+        let mut needles: Vec<String> = needles.into_iter().collect();
+        // The longest first, so that a value that holds another one is taken out whole.
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        Redactor { needles }
+    }
+
+    /// `text` without any of the values.
+    pub fn text(&self, text: &str) -> String {
+        self.needles.iter().fold(text.to_owned(), |text, needle| {
+            if text.contains(needle.as_str()) { text.replace(needle.as_str(), SENSITIVE) } else { text }
+        })
+    }
+}

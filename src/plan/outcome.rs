@@ -1,0 +1,163 @@
+//! What an apply did: folds its events into created, failed, not attempted and in flight. Pure.
+
+use std::collections::BTreeMap;
+
+use super::events::{Event, Operation};
+use super::state::StateView;
+use crate::api::design::{ChangeAction, InFlight, Severity};
+
+/// Follows an apply, event by event.
+#[derive(Debug, Clone, Default)]
+pub struct Tracker {
+    planned: BTreeMap<String, ChangeAction>,
+    seen: BTreeMap<String, Seen>,
+}
+
+/// What was seen of one address.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    running: Option<Operation>,
+    completed: Vec<Operation>,
+    failed: bool,
+    id: Option<String>,
+}
+
+/// How it ended, every address in exactly one list, sorted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ended {
+    /// done
+    pub created: Vec<String>,
+    /// tried and refused
+    pub failed: Vec<String>,
+    /// planned and not tried
+    pub not_attempted: Vec<String>,
+    /// begun, and nobody saw the end
+    pub in_flight: Vec<InFlight>,
+}
+
+impl Tracker {
+    /// For a plan; with an empty one the plan is taken from the `planned_change` events, which an apply repeats.
+    pub fn new(planned: BTreeMap<String, ChangeAction>) -> Self {
+        Tracker { planned, seen: BTreeMap::new() }
+    }
+
+    /// Takes one event.
+    pub fn observe(&mut self, event: &Event) {
+        match event {
+            Event::PlannedChange { address, action } => {
+                self.planned.entry(address.clone()).or_insert(*action);
+            }
+            Event::Start { address, operation, id } => {
+                let seen = self.seen.entry(address.clone()).or_default();
+                seen.running = Some(*operation);
+                if id.is_some() {
+                    seen.id.clone_from(id);
+                }
+            }
+            Event::Complete { address, operation, id } => {
+                let seen = self.seen.entry(address.clone()).or_default();
+                seen.running = None;
+                seen.completed.push(*operation);
+                seen.id.clone_from(id);
+            }
+            Event::Errored { address, .. } => {
+                let seen = self.seen.entry(address.clone()).or_default();
+                seen.running = None;
+                seen.failed = true;
+            }
+            // A refused precondition or a broken plan of one resource fails it before any apply_start.
+            Event::Diagnostic(diagnostic) if diagnostic.severity == Severity::Error => {
+                if let Some(address) = &diagnostic.address
+                    && self.planned.contains_key(address)
+                {
+                    let seen = self.seen.entry(address.clone()).or_default();
+                    seen.failed |= seen.running.is_none() && seen.completed.is_empty();
+                }
+            }
+            Event::Diagnostic(_) | Event::Version(_) | Event::Drift { .. } | Event::Progress { .. } | Event::Refreshed { .. } | Event::Other => {}
+        }
+    }
+
+    /// How many addresses there are to do.
+    pub fn total(&self) -> usize {
+        self.planned.len()
+    }
+
+    /// How many are done or failed.
+    pub fn done(&self) -> usize {
+        self.planned.iter().filter(|(address, action)| self.seen.get(*address).is_some_and(|seen| seen.failed || seen.is_done(**action))).count()
+    }
+
+    /// Addresses being worked on, at most `limit`.
+    pub fn current(&self, limit: usize) -> Vec<String> {
+        self.seen.iter().filter(|(_, seen)| seen.running.is_some()).take(limit).map(|(address, _)| address.clone()).collect()
+    }
+
+    /// The lists. `state` is the newest state after the end: what was reported made and is in no state is in flight with
+    /// the id that the report gave. None = no state can be read, so nothing made counts as recorded.
+    pub fn end(&self, state: Option<&StateView>) -> Ended {
+        let mut ended = Ended::default();
+        let mut planned = self.planned.clone();
+        for (address, seen) in &self.seen {
+            if let Some(operation) = seen.completed.first().copied().or(seen.running) {
+                planned.entry(address.clone()).or_insert(operation.as_action());
+            }
+        }
+        for (address, action) in planned {
+            let recorded = state.and_then(|state| state.resources.get(&address));
+            let seen = self.seen.get(&address).cloned().unwrap_or_default();
+            let makes = !matches!(action, ChangeAction::Delete);
+            if let Some(operation) = seen.running {
+                let found_id = seen.id.or_else(|| recorded.and_then(|(_, id)| id.clone()));
+                ended.in_flight.push(InFlight { address, action: operation.as_action(), found_id, looked_up: false });
+            } else if seen.failed {
+                ended.failed.push(address);
+            } else if action == ChangeAction::Import {
+                // An import alone gives no apply events: the state tells.
+                if recorded.is_some() { ended.created.push(address) } else { ended.not_attempted.push(address) }
+            } else if seen.is_done(action) {
+                if makes && recorded.is_none() {
+                    ended.in_flight.push(InFlight { address, action, found_id: seen.id, looked_up: false });
+                } else {
+                    ended.created.push(address);
+                }
+            } else {
+                ended.not_attempted.push(address);
+            }
+        }
+        ended
+    }
+
+    /// When the event log of an apply is lost with its disk: every planned address that the state does not show as done
+    /// may have been begun. Creates and replaces that no state holds must be looked up before anything is made again.
+    pub fn unseen(planned: BTreeMap<String, ChangeAction>, state: Option<&StateView>) -> Ended {
+        let mut ended = Ended::default();
+        for (address, action) in planned {
+            let recorded = state.is_some_and(|state| state.resources.contains_key(&address));
+            let (is_known, is_done) = match action {
+                ChangeAction::Create | ChangeAction::Import => (recorded, recorded),
+                ChangeAction::Delete => (!recorded, !recorded),
+                ChangeAction::Update | ChangeAction::Replace => (false, false),
+            };
+            if is_done {
+                ended.created.push(address);
+            } else if !is_known {
+                ended.in_flight.push(InFlight { address, action, found_id: None, looked_up: false });
+            }
+        }
+        ended
+    }
+}
+
+impl Seen {
+    fn is_done(&self, action: ChangeAction) -> bool {
+        let has = |operation| self.completed.contains(&operation);
+        match action {
+            ChangeAction::Create => has(Operation::Create),
+            ChangeAction::Update => has(Operation::Update),
+            ChangeAction::Delete => has(Operation::Delete),
+            ChangeAction::Replace => has(Operation::Delete) && has(Operation::Create),
+            ChangeAction::Import => has(Operation::Update),
+        }
+    }
+}
