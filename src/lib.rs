@@ -4,6 +4,8 @@
 //! compare each document with Terraform state and issue jobs, one at a time per session. The two meet only in documents
 //! and blobs: that missing arrow is the architecture. Read the modules in this order.
 
+pub mod config;
+pub mod telemetry;
 pub mod api;
 pub mod clock;
 pub mod store;

@@ -1,0 +1,278 @@
+//! A plan for people: summary, table of changes, and its approval with the approver credential.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use kube::Api;
+use kube::api::PostParams;
+
+use super::args::ApproveArgs;
+use super::client::{As, Server};
+use super::failure::{Exit, Failure};
+use super::screen::{Screen, Tone, age, clean, span, table};
+use super::text::Text;
+use crate::api::approval::{Approval, ApprovalSpec, short};
+use crate::api::design::{Change, ChangeAction, PlanRecord};
+use crate::api::{Design, NAMESPACE, Time};
+use crate::clock::{Clock, SystemClock};
+
+/// How long `approve` looks for a refusal before it says yes.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// `3 to create, …`, or that nothing would change.
+pub fn counts_line(plan: &PlanRecord, screen: Screen) -> String {
+    if plan.is_empty() {
+        return screen.lang.text(Text::PlanEmpty).to_owned();
+    }
+    let counts = plan.counts;
+    screen.lang.fill(
+        Text::PlanCounts,
+        &[("create", &counts.create), ("update", &counts.update), ("replace", &counts.replace), ("delete", &counts.delete), ("import", &counts.import)],
+    )
+}
+
+fn symbol(action: ChangeAction) -> (&'static str, Text, Tone) {
+    match action {
+        ChangeAction::Create => ("+", Text::ActionCreate, Tone::Good),
+        ChangeAction::Update => ("~", Text::ActionUpdate, Tone::Warn),
+        ChangeAction::Replace => ("±", Text::ActionReplace, Tone::Bad),
+        ChangeAction::Delete => ("-", Text::ActionDelete, Tone::Bad),
+        ChangeAction::Import => ("←", Text::ActionImport, Tone::Warn),
+    }
+}
+
+fn why(change: &Change, screen: Screen) -> String {
+    if !change.replace_paths.is_empty() {
+        screen.lang.fill(Text::ForcedBy, &[("paths", &change.replace_paths.join(", "))])
+    } else if change.changed_paths.is_empty() {
+        String::new()
+    } else {
+        screen.lang.fill(Text::ChangedPaths, &[("paths", &change.changed_paths.join(", "))])
+    }
+}
+
+/// `± oci_core_instance.vm  replaced because of …`
+pub fn change_line(change: &Change, screen: Screen) -> String {
+    let (mark, _, tone) = symbol(change.action);
+    let why = why(change, screen);
+    let line = format!("{} {}", screen.paint(tone, mark), clean(&change.address));
+    if why.is_empty() { line } else { format!("{line}  {}", clean(&why)) }
+}
+
+/// The table of changes: what happens to which address, and why.
+pub fn change_table(changes: &[Change], screen: Screen) -> String {
+    let head = [Text::ColumnChange, Text::ColumnAddress, Text::ColumnWhy].map(|text| screen.lang.text(text));
+    let rows: Vec<Vec<String>> = changes
+        .iter()
+        .map(|change| {
+            let (mark, text, _) = symbol(change.action);
+            vec![format!("{mark} {}", screen.lang.text(text)), change.address.clone(), why(change, screen)]
+        })
+        .collect();
+    table(&head, &rows)
+}
+
+/// The whole summary.
+pub fn render(name: &str, plan: &PlanRecord, now: &Time, screen: Screen) -> String {
+    let lang = screen.lang;
+    let left = plan.expires_at.0.as_second() - now.0.as_second();
+    let made = age(&plan.created_at, now);
+    let ages = if left > 0 {
+        lang.fill(Text::PlanAges, &[("age", &made), ("left", &span(left))])
+    } else {
+        screen.paint(Tone::Warn, &lang.fill(Text::PlanExpired, &[("age", &made)]))
+    };
+    let mut lines = vec![
+        format!("{} {}  {}", screen.paint(Tone::Strong, lang.text(Text::PlanLabel)), plan.plan_sha256, clean(name)),
+        format!("  {}", counts_line(plan, screen)),
+        format!("  {ages}"),
+    ];
+    if plan.destroy {
+        lines.push(format!("  {}", screen.paint(Tone::Bad, lang.text(Text::PlanDestroys))));
+    }
+    if !plan.changes.is_empty() {
+        lines.push(change_table(&plan.changes, screen));
+        let more = plan.counts.total().saturating_sub(plan.changes.len());
+        if more > 0 {
+            lines.push(lang.fill(Text::MoreItems, &[("count", &more)]));
+        }
+    }
+    let gone = plan.drift_deletes.iter().map(|address| format!("  {}  {}", clean(address), screen.paint(Tone::Bad, lang.text(Text::Gone))));
+    let changed = plan.drift_updates.iter().map(|change| {
+        format!("  {}  {}", clean(&change.address), lang.fill(Text::ChangedOutside, &[("paths", &clean(&change.changed_paths.join(", ")))]))
+    });
+    let drift: Vec<String> = gone.chain(changed).collect();
+    if !drift.is_empty() {
+        lines.push(screen.paint(Tone::Warn, lang.text(Text::Drift)));
+        lines.extend(drift);
+    }
+    lines.join("\n")
+}
+
+async fn fetch(server: &Server, designs: &Api<Design>, name: &str, screen: Screen) -> Result<(Design, PlanRecord), Failure> {
+    let design = designs.get_opt(name).await.map_err(|error| server.kube_failure(&error))?;
+    let Some(design) = design else {
+        return Err(Failure::new(Exit::NotFound, screen.lang.fill(Text::NotFound, &[("kind", &"design"), ("name", &name)])));
+    };
+    match design.status.as_ref().and_then(|status| status.plan.clone()) {
+        Some(plan) => Ok((design, plan)),
+        None => Err(Failure::new(Exit::NotFound, screen.lang.fill(Text::NoPlan, &[("name", &name)]))),
+    }
+}
+
+/// `galley plan`
+pub async fn show(server: &Server, name: &str, screen: Screen) -> Result<Exit, Failure> {
+    let designs: Api<Design> = Api::namespaced(server.kube(As::Editor)?, NAMESPACE);
+    let (_, plan) = fetch(server, &designs, name, screen).await?;
+    println!("{}", render(name, &plan, &SystemClock.now(), screen));
+    Ok(Exit::Done)
+}
+
+/// Is this the plan that was asked for, of the design as it is now?
+pub fn check(name: &str, asked: Option<&str>, design: &Design, plan: &PlanRecord, screen: Screen) -> Result<(), Failure> {
+    let lang = screen.lang;
+    if let Some(asked) = asked {
+        // eight digits: 32 bits tell apart the few plans of one design
+        if asked.len() < 8 || !plan.plan_sha256.starts_with(asked) {
+            return Err(Failure::new(
+                Exit::Refused,
+                lang.fill(Text::OtherPlan, &[("found", &short(&plan.plan_sha256)), ("asked", &asked), ("name", &name)]),
+            ));
+        }
+    }
+    let now = design.metadata.generation.unwrap_or(plan.generation);
+    if now != plan.generation {
+        return Err(Failure::new(Exit::Refused, lang.fill(Text::OldPlan, &[("plan", &plan.generation), ("now", &now)])));
+    }
+    Ok(())
+}
+
+/// The approval of exactly this plan. Its name is derived, so that approving twice is a conflict and not two approvals.
+pub fn approval(name: &str, design: &Design, plan: &PlanRecord, reason: Option<String>) -> Approval {
+    Approval::new(
+        &format!("{name}-{}-{}", short(&plan.plan_sha256), plan.generation),
+        ApprovalSpec {
+            design_ref: name.to_owned(),
+            design_uid: design.metadata.uid.clone().unwrap_or_default(),
+            plan_sha256: plan.plan_sha256.clone(),
+            generation: plan.generation,
+            expires_at: plan.expires_at.clone(),
+            reason,
+        },
+    )
+}
+
+fn ask(name: &str, plan: &PlanRecord, screen: Screen) -> Result<bool, Failure> {
+    let sha = short(&plan.plan_sha256);
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, screen.lang.fill(Text::NeedYes, &[("sha", &sha)])));
+    }
+    print!("{}", screen.lang.fill(Text::AskApprove, &[("sha", &sha), ("name", &name)]));
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    Ok(read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "はい"))
+}
+
+/// `galley approve`
+pub async fn approve(server: &Server, args: ApproveArgs, screen: Screen) -> Result<Exit, Failure> {
+    let ApproveArgs { name, plan: asked, yes, reason } = args;
+    let client = server.kube(As::Approver)?;
+    let designs: Api<Design> = Api::namespaced(client.clone(), NAMESPACE);
+    let approvals: Api<Approval> = Api::namespaced(client, NAMESPACE);
+    let (design, plan) = fetch(server, &designs, &name, screen).await?;
+    println!("{}", render(&name, &plan, &SystemClock.now(), screen));
+    check(&name, asked.as_deref(), &design, &plan, screen)?;
+    if !yes && !ask(&name, &plan, screen)? {
+        return Err(Failure::new(Exit::Waits, screen.lang.text(Text::NotApproved)));
+    }
+    let wanted = approval(&name, &design, &plan, reason);
+    let sha = short(&plan.plan_sha256).to_owned();
+    let document = wanted.metadata.name.clone().unwrap_or_default();
+    match approvals.create(&PostParams::default(), &wanted).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 409 => println!("{}", screen.lang.fill(Text::AlreadyApproved, &[("sha", &sha)])),
+        Err(error) => return Err(server.kube_failure(&error)),
+    }
+    // the controller judges it; a refusal must not look like a yes
+    let deadline = Instant::now() + LOOK;
+    loop {
+        let status = approvals.get_opt(&document).await.map_err(|error| server.kube_failure(&error))?.and_then(|found| found.status).unwrap_or_default();
+        if let Some(refused) = status.refused {
+            let values: [(&str, &dyn std::fmt::Display); 2] = [("reason", &format!("{:?}", refused.reason)), ("message", &refused.message)];
+            return Err(Failure::new(Exit::Refused, screen.lang.fill(Text::Refused, &values)));
+        }
+        if status.consumed_by.is_some() || Instant::now() >= deadline {
+            println!("{}", screen.paint(Tone::Good, &screen.lang.fill(Text::Approved, &[("sha", &sha), ("name", &name)])));
+            return Ok(Exit::Done);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::text::Lang;
+    use super::*;
+
+    fn plan() -> PlanRecord {
+        serde_json::from_value(super::super::status::tests_plan("a")).unwrap()
+    }
+
+    fn design(generation: i64) -> Design {
+        serde_json::from_value(json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Design",
+            "metadata": { "name": "s-1", "uid": "u-1", "generation": generation }, "spec": { "sessionRef": "s-1" } }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_summary_says_which_attribute_forces_a_replace() {
+        let now: Time = serde_json::from_value(json!("2026-01-01T00:10:00Z")).unwrap();
+        let expected = format!(
+            "Plan {}  s-1\n  1 to create, 1 to change, 1 to replace, 0 to destroy, 0 to import\n  made 10m ago, to be applied within 50m\n\
+CHANGE     ADDRESS               WHY
+± replace  oci_core_instance.vm  replaced because of create_vnic_details.subnet_id
++ create   oci_core_subnet.app
+~ change   oci_core_vcn.vcn      changes display_name
+Drift
+  oci_core_vcn.vcn  changed behind Terraform's back: display_name",
+            "a".repeat(64)
+        );
+        assert_eq!(render("s-1", &plan(), &now, Screen::plain(Lang::En)), expected);
+        let late: Time = serde_json::from_value(json!("2026-01-01T02:00:00Z")).unwrap();
+        assert!(render("s-1", &plan(), &late, Screen::plain(Lang::En)).contains("too old to be applied"));
+        let destroy = PlanRecord { destroy: true, ..plan() };
+        assert!(render("s-1", &destroy, &now, Screen::plain(Lang::Ja)).contains("このプランはすべてを削除します"));
+    }
+
+    #[test]
+    fn only_the_plan_that_was_named_is_approved() {
+        let screen = Screen::plain(Lang::En);
+        for (why, asked, generation, ok) in [
+            ("not named: what was shown", None, 2, true),
+            ("named in full", Some("a".repeat(64)), 2, true),
+            ("named by its start", Some("aaaaaaaa".into()), 2, true),
+            ("another", Some("bbbbbbbb".into()), 2, false),
+            ("too short to tell", Some("aaa".into()), 2, false),
+            ("empty", Some(String::new()), 2, false),
+            ("the design moved on", None, 3, false),
+        ] {
+            let found = check("s-1", asked.as_deref(), &design(generation), &plan(), screen);
+            assert_eq!(found.is_ok(), ok, "{why}");
+            if let Err(failure) = found {
+                assert_eq!(failure.exit, Exit::Refused, "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_approval_names_the_exact_bytes_and_no_approver() {
+        let made = approval("s-1", &design(2), &plan(), None);
+        assert_eq!(made.metadata.name.as_deref(), Some("s-1-aaaaaaaaaaaa-2"));
+        assert_eq!((made.spec.plan_sha256.as_str(), made.spec.design_uid.as_str(), made.spec.generation), ("a".repeat(64).as_str(), "u-1", 2));
+        assert_eq!(made.spec.expires_at, plan().expires_at);
+        assert!(made.status.is_none(), "the server stamps who");
+    }
+}

@@ -1,0 +1,120 @@
+//! Logs and metrics: the tracing subscriber, the Prometheus recorder, and the first log line.
+//!
+//! Takes checked [`Settings`]; writes to stderr alone, because stdout belongs to MCP over stdio and to command output.
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Environment, LogFormat, Settings};
+
+/// Version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Seconds; from the light-call bar (5 ms) to the longest poll.
+const LATENCY_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// the filter does not parse
+    #[error("cannot use the log filter {filter:?}")]
+    Filter {
+        /// the filter
+        filter: String,
+        /// why
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// a subscriber or recorder is there already
+    #[error("cannot install {what}: {reason}")]
+    Install {
+        /// subscriber or recorder
+        what: &'static str,
+        /// why
+        reason: String,
+    },
+}
+
+/// What was built, from what.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    /// version of the crate
+    pub version: &'static str,
+    /// commit, where the build was told
+    pub commit: &'static str,
+    /// debug or release
+    pub profile: &'static str,
+    /// operating system and architecture
+    pub platform: (&'static str, &'static str),
+}
+
+/// This build.
+pub fn build() -> Build {
+    Build {
+        version: VERSION,
+        commit: option_env!("GALLEY_BUILD_COMMIT").unwrap_or("unknown"),
+        profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+        platform: (std::env::consts::OS, std::env::consts::ARCH),
+    }
+}
+
+impl std::fmt::Display for Build {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Build { version, commit, profile, platform: (system, machine) } = self;
+        write!(formatter, "galley {version} (commit {commit}, {profile}, {system}/{machine})")
+    }
+}
+
+/// Installs the subscriber of this process. Once.
+pub fn init_logs(settings: &Settings, environment: &Environment) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(&settings.log).map_err(|source| Error::Filter { filter: settings.log.clone(), source })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let installed = match settings.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal() && environment.allows_colour()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    };
+    installed.map_err(|error| Error::Install { what: "the log subscriber", reason: error.to_string() })
+}
+
+/// The first log line: build and effective settings without secrets; then what looks like a mistake.
+pub fn announce(settings: &Settings) {
+    let Build { version, commit, profile, .. } = build();
+    let effective = settings
+        .describe()
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    tracing::info!(version, commit, profile, settings = %effective, "galley starts");
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// Handle to everything that was measured.
+#[derive(Clone, Debug)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// Installs the recorder of this process. Once.
+    pub fn install() -> Result<Self, Error> {
+        let refuse =
+            |error: metrics_exporter_prometheus::BuildError| Error::Install { what: "the metrics recorder", reason: error.to_string() };
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), LATENCY_BUCKETS)
+            .map_err(refuse)?
+            .install_recorder()
+            .map_err(refuse)?;
+        metrics::gauge!("galley_build_info", "version" => VERSION).set(1.0);
+        Ok(Metrics(handle))
+    }
+    /// Everything in the Prometheus text format.
+    pub fn render(&self) -> String {
+        // drains histogram samples, which otherwise pile up between scrapes
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}
