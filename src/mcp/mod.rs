@@ -6,6 +6,8 @@
 mod handler;
 mod tools;
 
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

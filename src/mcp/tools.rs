@@ -1,6 +1,7 @@
 //! The table of tools: name, words, annotations, schemas, and the service each one calls.
 //!
-//! The schema that is listed is the schema that is enforced. `outputSchema`s name the fields and their types one level
+//! The schema that is listed is the schema that is enforced; the list leaves out lengths and what another tool spells out
+//! already, because every host pays for it on every turn. `outputSchema`s name the fields and their types one level
 //! deep and require none, so that an error result (`{code, message, hint, details}`) is valid under them, too: common hosts
 //! check structured content of errors as well.
 
@@ -13,9 +14,10 @@ use rmcp::model::{Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::session::Language;
+use crate::services::architecture::SPELLED_OUT_ELSEWHERE;
 use crate::services::status::Observer;
 use crate::services::{Code, Error, Services, Summary, arguments};
 
@@ -86,7 +88,9 @@ where
     let input = Arc::new(arguments::schema::<I>());
     let mut output = arguments::schema::<O>();
     loosen(&mut output, 0);
-    let model = Tool::new(name, description, Arc::new(object(&input)))
+    let mut listed = (*input).clone();
+    advertise(&mut listed);
+    let model = Tool::new(name, description, Arc::new(object(&listed)))
         .with_raw_output_schema(Arc::new(object(&output)))
         .with_annotations(effect.annotations(title));
     let call: Call = Arc::new(move |services, arguments, observer| {
@@ -117,10 +121,31 @@ async fn decode<I: DeserializeOwned>(services: &Services, schema: &Value, argume
     }
 }
 
+/// What is listed of an input schema: no lengths (a refusal names them), no sentence about list items, no empty defaults,
+/// and nothing below a field that is marked as spelled out elsewhere.
+fn advertise(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    for key in ["minLength", "maxLength", "default"] {
+        object.remove(key);
+    }
+    let elsewhere = object.remove(SPELLED_OUT_ELSEWHERE).is_some();
+    if let Some(items) = object.get_mut("items") {
+        if elsewhere {
+            *items = json!({ "type": "object" });
+        } else if let Some(items) = items.as_object_mut() {
+            items.remove("description");
+        }
+        advertise(items);
+    }
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(advertise);
+    }
+}
+
 /// Field names and types, one level deep; nothing required, nothing said twice. Keeps `tools/list` small.
 fn loosen(schema: &mut Value, depth: usize) {
     let Some(object) = schema.as_object_mut() else { return };
-    for key in ["required", "additionalProperties", "default", "minimum", "maximum", "description"] {
+    for key in ["required", "additionalProperties", "default", "minimum", "maximum", "description", "enum"] {
         object.remove(key);
     }
     if depth > 0 {

@@ -32,6 +32,9 @@ pub(super) const FINDING_LIMIT: usize = 15;
 /// Most variables of a design.
 const MAX_VARIABLES: usize = 100;
 
+/// Mark in a schema: another tool's schema says what is inside.
+pub(crate) const SPELLED_OUT_ELSEWHERE: &str = "x-spelled-out-elsewhere";
+
 /// One component, in the words of the users' files.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default)]
 #[serde(deny_unknown_fields)]
@@ -100,8 +103,10 @@ pub struct ValidateArchitecture {
     /// Session id.
     pub session_id: String,
     /// As in save_architecture; the saved ones when absent.
+    #[schemars(extend("x-spelled-out-elsewhere" = true))]
     pub components: Option<Vec<ComponentInput>>,
     /// As in save_architecture; the saved ones when absent.
+    #[schemars(extend("x-spelled-out-elsewhere" = true))]
     pub connections: Option<Vec<ConnectionInput>>,
 }
 

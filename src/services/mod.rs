@@ -16,6 +16,10 @@ pub mod session;
 pub mod status;
 pub mod text;
 
+#[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
