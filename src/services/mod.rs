@@ -1,1 +1,132 @@
-//! services
+//! What a tool means, as an edit of desired state.
+//!
+//! One async method per tool: typed input → typed output or [`Error`]. A service reads documents and blobs, judges with the
+//! validator, and edits `spec`; it starts no process, calls no cloud, waits for no job (a long poll watches a *document*),
+//! and never names a controller. Sentences are in the session's language.
+
+pub mod architecture;
+pub mod arguments;
+mod documents;
+pub mod error;
+pub mod lifecycle;
+pub mod log;
+pub mod plan;
+mod plan_source;
+pub mod session;
+pub mod status;
+pub mod text;
+
+#[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::{Code, Error, Problem};
+
+use crate::api::approval::Identity;
+use crate::api::design::{ApprovalPolicy, DesignSpec, Target};
+use crate::api::session::Language;
+use crate::blobs::Blobs;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::validator::{Defaults, Verdict};
+
+/// Longest wait of `get_status`: below the 60 s after which common hosts give up on a tool call.
+pub const MAX_WAIT: Duration = Duration::from_secs(55);
+
+/// The judge of a design: `validator::validate` in production. A value and not a call, so that the services can be
+/// exercised with a small catalogue of rules.
+pub type Judge = Arc<dyn Fn(&DesignSpec, &Catalog, &Defaults) -> Verdict + Send + Sync>;
+
+/// What the server decides for every session.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// region when a design names none
+    pub region: String,
+    /// compartment when a design names none; empty when the server has none (sandbox only)
+    pub compartment_id: String,
+    /// target when save_architecture names none
+    pub default_target: Target,
+    /// loosest approval policy the server accepts
+    pub min_approval: ApprovalPolicy,
+    /// longest wait of get_status; [`MAX_WAIT`] at most
+    pub max_wait: Duration,
+    /// language before a session says its own
+    pub language: Language,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            region: "ap-tokyo-1".to_owned(),
+            compartment_id: String::new(),
+            default_target: Target::default(),
+            min_approval: ApprovalPolicy::Auto,
+            max_wait: MAX_WAIT,
+            language: Language::default(),
+        }
+    }
+}
+
+/// What the services stand on.
+pub struct Parts {
+    /// the only door to documents; carries the caller's identity
+    pub client: kube::Client,
+    /// who calls; the API server stamps approvals from the client's own identity, this one is for refusing early
+    pub identity: Identity,
+    /// plans and logs, read only
+    pub blobs: Arc<dyn Blobs>,
+    /// service types
+    pub catalog: Arc<Catalog>,
+    /// the judge; `Arc::new(validator::validate)` in production
+    pub judge: Judge,
+    /// now
+    pub clock: Arc<dyn Clock>,
+    /// what the server decides
+    pub settings: Settings,
+}
+
+/// The services. Cheap to clone.
+#[derive(Clone)]
+pub struct Services(Arc<Parts>);
+
+impl Services {
+    /// Services over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Services(Arc::new(parts))
+    }
+
+    /// The language of a session, or the server's when the session cannot be read: for messages about bad arguments.
+    pub async fn language_of(&self, session: Option<&str>) -> Language {
+        match session {
+            Some(name) => self.session(name).await.map_or(self.0.settings.language, |session| session.spec.language),
+            None => self.0.settings.language,
+        }
+    }
+}
+
+/// An answer that can say itself in one short text.
+pub trait Summary {
+    /// The text for hosts that show only text: the facts needed to go on, never the whole answer again.
+    fn summary(&self) -> &str;
+}
+
+macro_rules! summarised {
+    ($($name:ty),+ $(,)?) => { $(impl Summary for $name { fn summary(&self) -> &str { &self.summary } })+ };
+}
+summarised!(
+    session::SessionView,
+    session::SessionList,
+    session::SessionDeleted,
+    architecture::SavedArchitecture,
+    architecture::CheckedArchitecture,
+    lifecycle::DesiredStateSet,
+    lifecycle::ApprovalAnswer,
+    lifecycle::JobCancelled,
+    status::Status,
+    plan::PlanPage,
+    log::LogPage,
+);
