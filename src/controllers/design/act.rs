@@ -1,0 +1,445 @@
+//! Step 5, IO: does exactly one step and says what came of it. Writes intent before every side effect.
+//!
+//! A job is issued in this order: inputs under their digest, the session gate, the intent in the status, the job. Each of
+//! them may be repeated; a crash between any two leaves something the next turn recognises.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+
+use super::super::documents::{documents, get, patch_status, set_finalizer, value};
+use super::super::gate::{self, Claim};
+use super::super::inputs::Inputs;
+use super::super::secrets::SecretBook;
+use super::super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, SUPERSEDED, backoff};
+use super::fetch::{Fetched, Tools};
+use super::observe::{Job, Observed, may_have_made};
+use super::settle::{Settling, drop_intent, settle};
+use super::step::{ApprovalRef, Order, Rest, Step};
+use super::validate::Desired;
+use crate::api::approval::{Channel, Role};
+use crate::api::design::{Applied, DesignStatus, StateRecord};
+use crate::api::names::{JobKey, job_name};
+use crate::api::session::ActiveOperation;
+use crate::api::terraformjob::{Action, PlanReference};
+use crate::api::{
+    Approval, ApprovalSpec, ApprovalStatus, DESIGN_FINALIZER, Design, JOB_FINALIZER, MANAGER, NAMESPACE, TerraformJob, TerraformJobSpec,
+};
+use crate::blobs::{BlobKey, JobBlob};
+
+/// What came of a turn: everything report needs.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// the design as this turn last wrote it; None = it is being forgotten
+    pub base: Option<Box<Design>>,
+    /// the facts of the status after the step, before the fold
+    pub status: DesignStatus,
+    /// where it rests
+    pub rest: Rest,
+    /// what was wanted and seen, unless the turn failed before
+    pub seen: Option<Box<(Desired, Observed)>>,
+}
+
+impl Outcome {
+    /// A turn that failed: facts as they were, the error says who acts next.
+    pub fn failed(fetched: &Fetched, error: &Error) -> Self {
+        if !error.is_conflict() {
+            tracing::warn!(error = %error.chain(), "the turn failed");
+        }
+        let rest = if error.is_conflict() {
+            Rest::Continue
+        } else {
+            Rest::Error { reason: error.reason(), who: error.who_acts(), message: error.chain() }
+        };
+        Outcome { base: Some(Box::new(fetched.design.clone())), status: fetched.status.clone(), rest, seen: None }
+    }
+}
+
+/// One turn's hands.
+struct Hands<'a> {
+    ctx: &'a Ctx,
+    fetched: &'a Fetched,
+    tools: &'a Tools,
+    desired: &'a Desired,
+    observed: &'a Observed,
+}
+
+/// What a step changed.
+struct Done {
+    base: Option<Design>,
+    status: DesignStatus,
+    rest: Rest,
+}
+
+/// Does the step.
+pub async fn act(ctx: &Ctx, fetched: &Fetched, known: (&Tools, &Desired, &Observed), step: Step) -> Result<Outcome, Error> {
+    let (tools, desired, observed) = known;
+    let hands = Hands { ctx, fetched, tools, desired, observed };
+    tracing::debug!(step = ?std::mem::discriminant(&step), "step");
+    let done = match step {
+        Step::Settle => hands.settle().await?,
+        Step::DropIntent => hands.noted(drop_intent(&fetched.status)),
+        Step::CancelJob { why } => hands.cancel(why).await?,
+        Step::IssueRefresh(order) => hands.issue_look(Action::Refresh, order).await?,
+        Step::LookUpInFlight => hands.look_up().await?,
+        Step::ConfirmInFlight => hands.noted(DesignStatus {
+            outcome: None,
+            handled_request_id: desired.request.as_ref().map(|request| request.id.clone()),
+            ..fetched.status.clone()
+        }),
+        Step::IssuePlan(order) => hands.issue_look(Action::Plan, order).await?,
+        Step::Restamp => {
+            let mut status = fetched.status.clone();
+            if let Some(plan) = &mut status.plan {
+                plan.generation = desired.generation;
+            }
+            hands.noted(status)
+        }
+        Step::RecordSynced => hands.record_synced(),
+        Step::IssueApply { approval } => hands.issue_change(Action::Apply, approval).await?,
+        Step::IssueDestroy { approval } => hands.issue_change(Action::Destroy, approval).await?,
+        Step::CreatePolicyApproval => hands.approve_by_policy().await?,
+        Step::Forget { orphan } => hands.forget(orphan).await?,
+        Step::Rest(rest) => Done { base: Some(fetched.design.clone()), status: fetched.status.clone(), rest },
+    };
+    let Done { base, status, rest } = done;
+    Ok(Outcome { base: base.map(Box::new), status, rest, seen: Some(Box::new((desired.clone(), observed.clone()))) })
+}
+
+impl Hands<'_> {
+    fn noted(&self, status: DesignStatus) -> Done {
+        Done { base: Some(self.fetched.design.clone()), status, rest: Rest::Continue }
+    }
+
+    async fn settle(&self) -> Result<Done, Error> {
+        let Job::There(job) = &self.observed.job else { return Ok(self.noted(self.fetched.status.clone())) };
+        let now = self.ctx.clock.now();
+        let with = Settling {
+            request: self.fetched.design.spec.request.as_ref().map(|request| (request.id.as_str(), request.action)),
+            digest: self.desired.digest(),
+            superseded: job.annotations().contains_key(SUPERSEDED),
+            base: self.ctx.settings.backoff_base,
+            cap: self.ctx.settings.backoff_cap,
+            uid: &self.fetched.uid,
+            now: &now,
+        };
+        let status = settle(&self.fetched.status, job, &with);
+        self.prune_jobs().await?;
+        Ok(self.noted(status))
+    }
+
+    /// Keeps the newest terminal jobs of this design; what the status points at stays.
+    async fn prune_jobs(&self) -> Result<(), Error> {
+        let api = documents::<TerraformJob>(&self.ctx.client);
+        let selector = kube::api::ListParams::default().labels(&format!("{DESIGN_LABEL}={}", self.observed.name));
+        let list = api.list(&selector).await.map_err(|source| Error::api("list", TerraformJob::kind(&()), "", source))?;
+        let status = &self.fetched.status;
+        let kept = |name: &str| {
+            status.plan.as_ref().is_some_and(|plan| plan.job == name)
+                || status.last_failure.as_ref().is_some_and(|failure| failure.job == name)
+                || status.outcome.as_ref().and_then(|outcome| outcome.job.as_deref()) == Some(name)
+                || status.active_job.as_deref() == Some(name)
+        };
+        let mut old: Vec<TerraformJob> = list.items.into_iter().filter(|job| job.spec.design_uid == self.fetched.uid && job.phase().is_terminal()).collect();
+        old.sort_by_key(|job| std::cmp::Reverse(job.creation_timestamp().map(|time| time.0)));
+        for job in old.into_iter().skip(self.ctx.settings.job_retention) {
+            let name = job.name_any();
+            if kept(&name) {
+                continue;
+            }
+            for what in [JobBlob::Log, JobBlob::Plan, JobBlob::PlanJson] {
+                self.ctx.blobs.delete(&BlobKey::job(&self.fetched.uid, &name, what)).await?;
+            }
+            ignore_missing(api.delete(&name, &DeleteParams::default()).await.map(|_| ()), "delete", &name)?;
+        }
+        Ok(())
+    }
+
+    async fn cancel(&self, why: &'static str) -> Result<Done, Error> {
+        let Job::There(job) = &self.observed.job else { return Ok(self.noted(self.fetched.status.clone())) };
+        let name = job.name_any();
+        let body = json!({ "metadata": { "annotations": { SUPERSEDED: why } }, "spec": { "cancel": true } });
+        let patched = documents::<TerraformJob>(&self.ctx.client).patch(&name, &PatchParams::apply(MANAGER), &Patch::Merge(&body)).await;
+        ignore_missing(patched.map(|_| ()), "cancel", &name)?;
+        let rest = Rest::Job { name, action: job.spec.action, requested: job.spec.requested, waits: Some(format!("it is being stopped: {why}")) };
+        Ok(Done { base: Some(self.fetched.design.clone()), status: self.fetched.status.clone(), rest })
+    }
+
+    /// Plan or refresh.
+    async fn issue_look(&self, action: Action, order: Order) -> Result<Done, Error> {
+        let (uid, spec) = (&self.fetched.uid, &self.fetched.design.spec);
+        let mut book = self.tools.secrets.clone();
+        let inputs = match &self.desired.rendered {
+            Some(rendered) if action == Action::Plan && !order.destroy => {
+                if book.generate(&rendered.secrets) {
+                    book.store(&*self.ctx.blobs, uid).await?;
+                }
+                Inputs::of(rendered)
+            }
+            Some(_) | None => self.applied_inputs(&book).await?,
+        };
+        let digest = inputs.digest(&book, spec.target, &self.tools.toolchain);
+        inputs.store(&*self.ctx.blobs, &BlobKey::rendered(uid, &digest)).await?;
+        let imports = match action {
+            Action::Plan if !order.destroy => self.observed.in_flight().iter().filter_map(|entry| Some((entry.address.clone(), entry.found_id.clone()?))).collect(),
+            Action::Plan | Action::Refresh | Action::Apply | Action::Destroy => BTreeMap::new(),
+        };
+        let job = TerraformJobSpec { imports, destroy_plan: order.destroy, ..self.job_spec(action, digest, &order) };
+        self.issue(job, &order, "").await
+    }
+
+    /// Inputs the state was made with, runnable whatever became of the variables.
+    async fn applied_inputs(&self, book: &SecretBook) -> Result<Inputs, Error> {
+        let stored = Inputs::load(&*self.ctx.blobs, &BlobKey::applied(&self.fetched.uid)).await?;
+        let inputs = match stored {
+            Some(inputs) => inputs,
+            None => Inputs::provider_only(self.fetched.design.spec.region.as_deref().unwrap_or(&self.ctx.settings.defaults.region))?,
+        };
+        inputs.without_values(book)
+    }
+
+    /// Apply or destroy of the newest plan.
+    async fn issue_change(&self, action: Action, approval: ApprovalRef) -> Result<Done, Error> {
+        let Some(plan) = self.fetched.status.plan.clone() else { return Ok(self.noted(self.fetched.status.clone())) };
+        let order = Order { destroy: plan.destroy, requested: true, ..Order::default() };
+        let reference =
+            PlanReference { job: plan.job, plan_sha256: plan.plan_sha256, approval: approval.name, approval_uid: approval.uid.clone() };
+        let job = TerraformJobSpec { plan: Some(reference), ..self.job_spec(action, plan.digest, &order) };
+        self.issue(job, &order, &approval.uid).await
+    }
+
+    fn job_spec(&self, action: Action, digest: String, order: &Order) -> TerraformJobSpec {
+        let (lineage, serial) = self.observed.state.version();
+        TerraformJobSpec {
+            design_ref: self.observed.name.clone(),
+            design_uid: self.fetched.uid.clone(),
+            session_ref: self.fetched.design.spec.session_ref.clone(),
+            action,
+            destroy_plan: false,
+            plan: None,
+            digest,
+            lineage: lineage.to_owned(),
+            serial,
+            generation: self.desired.generation,
+            target: self.fetched.design.spec.target,
+            requested: order.requested,
+            request_id: order.request.clone(),
+            imports: BTreeMap::new(),
+            cancel: false,
+        }
+    }
+
+    /// Gate, intent, job: in this order.
+    async fn issue(&self, spec: TerraformJobSpec, order: &Order, approval: &str) -> Result<Done, Error> {
+        let (ctx, fetched) = (self.ctx, self.fetched);
+        // a destroy plan is another job than the plan of the same inputs
+        let word = if spec.destroy_plan { "plan-destroy" } else { spec.action.as_str() };
+        let name = job_name(&JobKey {
+            design: &spec.design_ref,
+            design_uid: &spec.design_uid,
+            action: word,
+            digest: &spec.digest,
+            lineage: &spec.lineage,
+            serial: spec.serial,
+            request: order.request.as_deref().unwrap_or(""),
+            approval,
+            attempt: order.attempt,
+            due: order.due,
+        });
+        let wanted = ActiveOperation {
+            kind: gate::TERRAFORM_JOB.to_owned(),
+            name: name.clone(),
+            action: format!("{:?}", spec.action),
+            uid: Some(spec.design_uid.clone()),
+            requested: spec.requested,
+            since: ctx.clock.now(),
+        };
+        if let Claim::Busy(active) = gate::claim(ctx, &spec.session_ref, &wanted).await? {
+            return Ok(Done { base: Some(fetched.design.clone()), status: fetched.status.clone(), rest: Rest::Busy(*active) });
+        }
+        let mut status = fetched.status.clone();
+        status.active_job = Some(name.clone());
+        status.apply_started |= spec.action.changes_the_cloud();
+        let base = patch_status(&ctx.client, &fetched.design, &value(&fetched.design.status.clone().unwrap_or_default())?, &value(&status)?, true).await;
+        let base = match base {
+            Ok(base) => base,
+            Err(error) => {
+                // the intent is not written, so nobody would look for the job: give the gate back
+                gate::release(ctx, &spec.session_ref, &name).await?;
+                return Err(error);
+            }
+        };
+        let rest = Rest::Job { name: name.clone(), action: spec.action, requested: spec.requested, waits: None };
+        self.create_job(&name, spec).await?;
+        Ok(Done { base: Some(base), status, rest })
+    }
+
+    async fn create_job(&self, name: &str, spec: TerraformJobSpec) -> Result<(), Error> {
+        let api = documents::<TerraformJob>(&self.ctx.client);
+        let labels = [(DESIGN_LABEL, &spec.design_ref), (SESSION_LABEL, &spec.session_ref)];
+        let looks_only = !spec.action.changes_the_cloud();
+        let mut job = TerraformJob::new(name, spec.clone());
+        job.metadata = ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(NAMESPACE.to_owned()),
+            labels: Some(labels.into_iter().map(|(key, label)| (key.to_owned(), label.clone())).collect()),
+            finalizers: Some(vec![JOB_FINALIZER.to_owned()]),
+            owner_references: self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        };
+        let created = api.create(&PostParams::default(), &job).await.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source));
+        match created {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_already_exists() => {
+                let old = get::<TerraformJob>(&self.ctx.client, name).await?;
+                // An apply is never run twice. A look whose result was read long ago may be: it is made anew.
+                if looks_only && old.is_some_and(|old| old.phase().is_terminal()) {
+                    ignore_missing(api.delete(name, &DeleteParams::default()).await.map(|_| ()), "delete", name)?;
+                    let again = api.create(&PostParams::default(), &job).await;
+                    again.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source))?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look_up(&self) -> Result<Done, Error> {
+        let mut status = self.fetched.status.clone();
+        let Some(outcome) = &mut status.outcome else { return Ok(self.noted(status)) };
+        let planned = match &outcome.job {
+            Some(job) => self.planned_values(job).await?,
+            None => BTreeMap::new(),
+        };
+        let resources = self.observed.view.as_ref().map(|view| view.resources.clone()).unwrap_or_default();
+        let known = resources.values().filter_map(|(_, id)| id.clone()).collect();
+        let target = self.fetched.design.spec.target;
+        for entry in outcome.in_flight.iter_mut().filter(|entry| may_have_made(entry) && entry.found_id.is_none() && !entry.looked_up) {
+            let kind = resource_type(&entry.address);
+            let attributes = planned.get(&entry.address).cloned().unwrap_or_default();
+            entry.found_id = self.ctx.lookup.find(&self.fetched.uid, target, &entry.address, kind, &attributes, &known).await?;
+            entry.looked_up = entry.found_id.is_none();
+        }
+        // an address that is in the state after all needs no import
+        outcome.in_flight.retain(|entry| !resources.contains_key(&entry.address));
+        if outcome.in_flight.is_empty() {
+            status.outcome = None;
+        }
+        Ok(self.noted(status))
+    }
+
+    /// Planned attributes by address, from the plan the job applied.
+    async fn planned_values(&self, job: &str) -> Result<BTreeMap<String, serde_json::Value>, Error> {
+        let Some(reference) = get::<TerraformJob>(&self.ctx.client, job).await?.and_then(|job| job.spec.plan) else { return Ok(BTreeMap::new()) };
+        let Some(bytes) = self.ctx.blobs.get(&BlobKey::job(&self.fetched.uid, &reference.job, JobBlob::PlanJson)).await? else {
+            return Ok(BTreeMap::new());
+        };
+        let plan: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| Error::Decode { what: "the plan" })?;
+        let changes = plan["resource_changes"].as_array().cloned().unwrap_or_default();
+        Ok(changes.into_iter().filter_map(|mut change| Some((change["address"].as_str()?.to_owned(), change["change"]["after"].take()))).collect())
+    }
+
+    fn record_synced(&self) -> Done {
+        let mut status = self.fetched.status.clone();
+        let (lineage, serial) = self.observed.state.version();
+        let now = self.ctx.clock.now();
+        if let (Some(digest), Some(plan)) = (self.desired.digest(), &status.plan) {
+            status.applied = Some(Applied {
+                digest: digest.to_owned(),
+                lineage: lineage.to_owned(),
+                serial,
+                generation: self.desired.generation,
+                time: status.applied.as_ref().map_or(now, |applied| applied.time.clone()),
+                checked_at: plan.created_at.clone(),
+            });
+            status.last_failure = None;
+            status.outcome = None;
+        }
+        self.noted(status)
+    }
+
+    async fn approve_by_policy(&self) -> Result<Done, Error> {
+        let Some(plan) = &self.fetched.status.plan else { return Ok(self.noted(self.fetched.status.clone())) };
+        let name = format!("{}-policy-{}-{}", self.observed.name, &plan.plan_sha256.get(..8).unwrap_or("plan"), self.desired.generation);
+        let spec = ApprovalSpec {
+            design_ref: self.observed.name.clone(),
+            design_uid: self.fetched.uid.clone(),
+            plan_sha256: plan.plan_sha256.clone(),
+            generation: self.desired.generation,
+            expires_at: plan.expires_at.clone(),
+            reason: Some("policy.approval is auto and the plan deletes and replaces nothing".to_owned()),
+        };
+        let mut approval = Approval::new(&name, spec);
+        approval.metadata.namespace = Some(NAMESPACE.to_owned());
+        approval.metadata.owner_references = self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]);
+        let made = documents::<Approval>(&self.ctx.client).create(&PostParams::default(), &approval).await;
+        let made = match made.map_err(|source| Error::api("create", Approval::kind(&()), &name, source)) {
+            Ok(made) => Some(made),
+            Err(error) if error.is_already_exists() => get::<Approval>(&self.ctx.client, &name).await?,
+            Err(error) => return Err(error),
+        };
+        // The embedded server stamps this at create; a cluster without our admission does not, and then it is done here.
+        if let Some(made) = made.filter(|made| made.status.as_ref().is_none_or(|status| status.approver.is_none())) {
+            let old = made.status.clone().unwrap_or_default();
+            let stamped = ApprovalStatus {
+                approver: Some(MANAGER.to_owned()),
+                channel: Some(Channel::Policy),
+                role: Some(Role::System),
+                ..old.clone()
+            };
+            patch_status(&self.ctx.client, &made, &value(&old)?, &value(&stamped)?, true).await?;
+        }
+        Ok(self.noted(self.fetched.status.clone()))
+    }
+
+    async fn forget(&self, orphan: bool) -> Result<Done, Error> {
+        let (ctx, uid) = (self.ctx, &self.fetched.uid);
+        if !orphan {
+            ctx.runner.forget(uid).await?;
+            for key in ctx.blobs.list(&BlobKey::design_prefix(uid)).await? {
+                ctx.blobs.delete(&key).await?;
+            }
+        }
+        ctx.memo.forget(uid);
+        match set_finalizer(&ctx.client, &self.fetched.design, DESIGN_FINALIZER, false).await {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        tracing::info!(orphan, "the design is forgotten");
+        Ok(Done { base: None, status: self.fetched.status.clone(), rest: Rest::Destroyed })
+    }
+}
+
+/// Type of the resource at a Terraform address such as `module.a.oci_core_vcn.main["x"]`.
+pub fn resource_type(address: &str) -> &str {
+    let plain = address.split('[').next().unwrap_or(address);
+    let mut parts = plain.rsplit('.');
+    parts.next();
+    parts.next().unwrap_or("")
+}
+
+fn ignore_missing(result: Result<(), kube::Error>, verb: &'static str, name: &str) -> Result<(), Error> {
+    match result.map_err(|source| Error::api(verb, TerraformJob::kind(&()), name, source)) {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
+/// When a drift check or a retry rings by itself.
+pub fn wake(now: &crate::api::Time, at: &crate::api::Time) -> std::time::Duration {
+    // a little later rather than a little too early: an early bell would only ring again
+    backoff::until(now, at) + std::time::Duration::from_millis(5)
+}
+
+/// The record of a state that was seen.
+pub fn record_of(observed: &Observed) -> Option<StateRecord> {
+    match &observed.state {
+        super::observe::Seen::Held(record) => Some(record.clone()),
+        super::observe::Seen::Never => None,
+        super::observe::Seen::Unavailable => observed.status.state.clone(),
+    }
+}

@@ -1,0 +1,198 @@
+//! Step 2, pure: the raw spec becomes [`Desired`], once. Nothing later reads the raw spec.
+//!
+//! When absence is wanted the rest is not judged: a broken design never blocks its own destruction. The [`Memo`] only
+//! saves work; with or without it the answer is the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::inputs::Inputs;
+use super::super::{Knowledge, Settings};
+use super::fetch::{Fetched, Tools};
+use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, STATUS_LIST_LIMIT, Severity};
+use crate::api::session::Language;
+use crate::render::{RenderContext, Rendered};
+
+/// What is wanted, past the gate.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// generation of the design
+    pub generation: i64,
+    /// nothing may be started
+    pub suspended: bool,
+    /// policy in force: the stricter of the design's and the server's
+    pub policy: ApprovalPolicy,
+    /// seconds between drift checks; None = only on request
+    pub drift_interval: Option<u64>,
+    /// the request, if it was not handled yet
+    pub request: Option<Request>,
+    /// the request failures belong to: the unhandled one, else the last handled one
+    pub request_key: Option<String>,
+    /// where to go
+    pub goal: Goal,
+    /// findings; None when absence is wanted and nothing was judged
+    pub findings: Option<Findings>,
+    /// the rendered design, when it has no errors
+    pub rendered: Option<Arc<Rendered>>,
+}
+
+/// Where to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// nothing shall be there
+    Absent {
+        /// the document itself is to go too
+        deleted: bool,
+        /// the resources are to stay, only the document goes
+        orphan: bool,
+    },
+    /// the design has errors
+    Invalid,
+    /// nothing is asked
+    Draft {
+        /// digest of the inputs
+        digest: String,
+    },
+    /// a plan, or the real thing
+    Present {
+        /// digest of the inputs
+        digest: String,
+        /// true: build it
+        apply: bool,
+    },
+}
+
+impl Desired {
+    /// Digest of the inputs, where there is one.
+    pub fn digest(&self) -> Option<&str> {
+        match &self.goal {
+            Goal::Absent { .. } | Goal::Invalid => None,
+            Goal::Draft { digest } | Goal::Present { digest, .. } => Some(digest),
+        }
+    }
+    /// Absence is wanted.
+    pub fn absent(&self) -> bool {
+        matches!(self.goal, Goal::Absent { .. })
+    }
+}
+
+/// What the judge and the renderer say of one spec.
+#[derive(Debug)]
+pub struct Judged {
+    findings: Findings,
+    rendered: Option<Arc<Rendered>>,
+}
+
+/// The newest judgement of the designs that were looked at last.
+#[derive(Debug, Default)]
+pub struct Memo(Mutex<HashMap<String, (MemoKey, Arc<Judged>)>>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct MemoKey {
+    generation: i64,
+    language: Language,
+    revision: u64,
+}
+
+/// How many judgements are kept: a rendered design is some 100 KiB, and the designs people work on at once are few.
+const MEMO_LIMIT: usize = 64;
+
+impl Memo {
+    fn judged(&self, uid: &str, key: MemoKey, judge: impl FnOnce() -> Judged) -> Arc<Judged> {
+        if let Some((held, judged)) = self.lock().get(uid)
+            && *held == key
+        {
+            return judged.clone();
+        }
+        let judged = Arc::new(judge());
+        let mut entries = self.lock();
+        if entries.len() >= MEMO_LIMIT {
+            entries.clear();
+        }
+        entries.insert(uid.to_owned(), (key, judged.clone()));
+        judged
+    }
+    /// Drops what is known of a design.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (MemoKey, Arc<Judged>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a judgement is made by. No clients, no IO.
+#[derive(Clone, Copy)]
+pub struct Judge<'a> {
+    /// catalogue, rules, renderer
+    pub knowledge: &'a dyn Knowledge,
+    /// earlier judgements
+    pub memo: &'a Memo,
+    /// the server's minimum and defaults
+    pub settings: &'a Settings,
+}
+
+/// Judges what was fetched.
+pub fn validate(fetched: &Fetched, tools: &Tools, judge_by: Judge<'_>) -> Desired {
+    let Judge { knowledge, memo, settings } = judge_by;
+    let spec = &fetched.design.spec;
+    let handled = fetched.status.handled_request_id.clone();
+    let request = spec.request.clone().filter(|request| handled.as_deref() != Some(request.id.as_str()));
+    let request_key = request.as_ref().map(|request| request.id.clone()).or(handled);
+    let deleted = fetched.design.metadata.deletion_timestamp.is_some();
+    let interval = u64::try_from(spec.policy.drift_interval_seconds).ok().filter(|seconds| *seconds > 0);
+    let mut desired = Desired {
+        generation: fetched.generation,
+        suspended: spec.suspend,
+        policy: spec.policy.approval.max(settings.min_approval),
+        drift_interval: interval,
+        request,
+        request_key,
+        goal: Goal::Absent { deleted, orphan: deleted && spec.policy.on_delete == OnDelete::Orphan },
+        findings: None,
+        rendered: None,
+    };
+    if deleted || spec.desired_state == DesiredState::Destroyed {
+        return desired;
+    }
+    let key = MemoKey { generation: fetched.generation, language: fetched.language, revision: knowledge.revision() };
+    let judged = memo.judged(&fetched.uid, key, || judge(fetched, knowledge));
+    desired.findings = Some(judged.findings.clone());
+    desired.goal = match &judged.rendered {
+        None => Goal::Invalid,
+        Some(rendered) => {
+            let digest = Inputs::of(rendered).digest(&tools.secrets, spec.target, &tools.toolchain);
+            match spec.desired_state {
+                DesiredState::Draft => Goal::Draft { digest },
+                DesiredState::Planned => Goal::Present { digest, apply: false },
+                DesiredState::Applied | DesiredState::Destroyed => Goal::Present { digest, apply: true },
+            }
+        }
+    };
+    desired.rendered = judged.rendered.clone();
+    desired
+}
+
+fn judge(fetched: &Fetched, knowledge: &dyn Knowledge) -> Judged {
+    let verdict = knowledge.validate(&fetched.design.spec, fetched.language);
+    let context = RenderContext { session: fetched.design.spec.session_ref.clone(), design_uid: fetched.uid.clone() };
+    let mut findings = verdict.findings;
+    let rendered = match verdict.design.map(|design| knowledge.render(&design, &context)) {
+        Some(Ok(rendered)) => Some(Arc::new(rendered)),
+        Some(Err(more)) => {
+            findings.extend(more);
+            None
+        }
+        None => None,
+    };
+    Judged { findings: bounded(findings), rendered }
+}
+
+/// Counts whole, list bounded, errors first.
+pub fn bounded(mut items: Vec<Finding>) -> Findings {
+    items.sort_by_key(|finding| finding.severity);
+    let count = |severity| items.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
+    items.truncate(STATUS_LIST_LIMIT);
+    Findings { errors, warnings, infos, items }
+}

@@ -1,0 +1,124 @@
+//! Runs the four controllers on kube's runtime, and stops them: no new work, SIGINT to what runs, wait, record.
+//!
+//! All watches carry metadata only. A watch of an approval must know its design, so that one is typed and guarded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Api, Resource};
+use tokio_util::sync::CancellationToken;
+
+use super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, WhoActs, approval, design, job, session};
+use crate::api::{Approval, Design, NAMESPACE, Session, TerraformJob};
+
+/// After a lost race: everything is read again at once, but never in a busy loop.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs every controller until `shutdown`; then stops Terraform gently and records everything.
+pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error> {
+    let config = Config::default().concurrency(ctx.settings.concurrency);
+    let stop = |token: &CancellationToken| token.clone().cancelled_owned();
+
+    let sessions = Controller::new(metadata::<Session>(&ctx), watcher::Config::default())
+        .watches(metadata::<Design>(&ctx), watcher::Config::default(), |design| same_name::<Session, _>(&design))
+        .watches(metadata::<TerraformJob>(&ctx), watcher::Config::default(), |job| by_label::<Session>(&job, SESSION_LABEL))
+        .with_config(config.clone())
+        .graceful_shutdown_on(stop(&shutdown))
+        .run(session::reconcile, policy, ctx.clone())
+        .for_each(log);
+
+    let designs = Controller::new(metadata::<Design>(&ctx), watcher::Config::default())
+        .watches(metadata::<TerraformJob>(&ctx), watcher::Config::default(), |job| by_label::<Design>(&job, DESIGN_LABEL))
+        // a gate that was freed by somebody else rings through the session
+        .watches(metadata::<Session>(&ctx), watcher::Config::default(), |session| same_name::<Design, _>(&session))
+        .watches(guarded(&ctx), watcher::Config::default(), |approval| {
+            approval.0.ok().map(|approval| ObjectRef::new(&approval.spec.design_ref).within(NAMESPACE))
+        })
+        .with_config(config.clone())
+        .graceful_shutdown_on(stop(&shutdown))
+        .run(design::reconcile, policy, ctx.clone())
+        .for_each(log);
+
+    let jobs = Controller::new(metadata::<TerraformJob>(&ctx), watcher::Config::default())
+        .with_config(config.clone())
+        .graceful_shutdown_on(stop(&shutdown))
+        .run(job::reconcile, policy, ctx.clone())
+        .for_each(log);
+
+    let approvals = Controller::new(guarded(&ctx), watcher::Config::default());
+    let store = approvals.store();
+    let approvals = approvals
+        .watches(metadata::<Design>(&ctx), watcher::Config::default(), move |design: PartialObjectMeta<Design>| {
+            let name = design.metadata.name.unwrap_or_default();
+            let of_design = |guard: &Arc<DeserializeGuard<Approval>>| guard.0.as_ref().is_ok_and(|approval| approval.spec.design_ref == name);
+            store.state().iter().filter(|guard| of_design(guard)).map(|guard| ObjectRef::from_obj(&**guard)).collect::<Vec<_>>()
+        })
+        .with_config(config)
+        .graceful_shutdown_on(stop(&shutdown))
+        .run(
+            |guard, ctx| {
+                let bell = PartialObjectMeta { types: None, metadata: guard.meta().clone(), _phantom: std::marker::PhantomData };
+                approval::reconcile(Arc::new(bell), ctx)
+            },
+            policy,
+            ctx.clone(),
+        )
+        .for_each(log);
+
+    // Terraform is told to stop in the same moment as the controllers: their reconciles never wait for it.
+    let hands = async {
+        shutdown.cancelled().await;
+        if !ctx.running.close(ctx.settings.shutdown_grace).await {
+            tracing::warn!("a job did not end in the grace of the shutdown; it is recovered at the next start");
+        }
+    };
+    futures::join!(sessions, designs, jobs, approvals, hands);
+    Ok(())
+}
+
+fn metadata<K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>>(ctx: &Ctx) -> Api<PartialObjectMeta<K>> {
+    Api::namespaced(ctx.client.clone(), NAMESPACE)
+}
+
+fn guarded(ctx: &Ctx) -> Api<DeserializeGuard<Approval>> {
+    Api::namespaced(ctx.client.clone(), NAMESPACE)
+}
+
+/// The document of kind `K` with the same name: a design has the name of its session.
+fn same_name<K, O>(other: &PartialObjectMeta<O>) -> Option<ObjectRef<PartialObjectMeta<K>>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    other.metadata.name.as_deref().map(|name| ObjectRef::new(name).within(NAMESPACE))
+}
+
+/// The document of kind `K` that a label names.
+fn by_label<K>(job: &PartialObjectMeta<TerraformJob>, label: &str) -> Option<ObjectRef<PartialObjectMeta<K>>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    job.metadata.labels.as_ref()?.get(label).map(|name| ObjectRef::new(name).within(NAMESPACE))
+}
+
+/// What follows an error: it says who acts next. Only errors that no status could hold come here.
+fn policy<K>(_: Arc<K>, error: &Error, ctx: Arc<Ctx>) -> Action {
+    if error.is_conflict() {
+        return Action::requeue(CONFLICT_PAUSE);
+    }
+    match error.who_acts() {
+        WhoActs::Stalled => Action::await_change(),
+        WhoActs::Waiting | WhoActs::Retry => Action::requeue(ctx.settings.backoff_base.min(Duration::from_secs(5))),
+    }
+}
+
+async fn log<T: std::fmt::Debug, E: std::error::Error>(result: Result<T, E>) {
+    if let Err(error) = result {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, cause, "a reconcile failed");
+    }
+}

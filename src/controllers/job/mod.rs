@@ -1,0 +1,193 @@
+//! The TerraformJob controller: admission, start, record, recovery, end.
+//!
+//! Pending → admitted by the scheduler → Running, written before anything starts → the runner → terminal → gate released →
+//! finalizer removed. A Running job that this process does not run is never guessed at: the runner proves its owner dead.
+
+pub mod prepare;
+pub mod recover;
+pub mod run;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::ResourceExt;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::Action as Requeue;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::documents::{get, patch_status, set_finalizer, value};
+use super::scheduler::Candidate;
+use super::{Ctx, Error, gate};
+use crate::api::terraformjob::{Action, JobPhase};
+use crate::api::{JOB_FINALIZER, TerraformJob, TerraformJobStatus};
+
+/// What rings: the metadata of a job.
+pub type Bell = PartialObjectMeta<TerraformJob>;
+
+/// A queued job is looked at again after this, should every bell be lost.
+const QUEUE_CHECK: Duration = Duration::from_secs(30);
+
+/// The jobs that run in this process, by name.
+#[derive(Debug, Default)]
+pub struct Running {
+    tokens: Mutex<HashMap<String, CancellationToken>>,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl Running {
+    /// True when this process runs the job.
+    pub fn holds(&self, job: &str) -> bool {
+        self.lock().contains_key(job)
+    }
+    /// Stops a job gently, if it runs here.
+    pub fn cancel(&self, job: &str) {
+        if let Some(token) = self.lock().get(job) {
+            token.cancel();
+        }
+    }
+    /// Takes a job into the list; None when it is there already or the server is stopping.
+    fn enter(&self, job: &str) -> Option<CancellationToken> {
+        if self.closing.is_cancelled() {
+            return None;
+        }
+        let mut tokens = self.lock();
+        if tokens.contains_key(job) {
+            return None;
+        }
+        let token = self.closing.child_token();
+        tokens.insert(job.to_owned(), token.clone());
+        Some(token)
+    }
+    fn leave(&self, job: &str) {
+        self.lock().remove(job);
+    }
+    /// Stops everything gently and waits until it is recorded, at most `grace`. True when nothing is left.
+    pub async fn close(&self, grace: Duration) -> bool {
+        self.closing.cancel();
+        self.tasks.close();
+        tokio::time::timeout(grace, self.tasks.wait()).await.is_ok()
+    }
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Brings one job one step on.
+pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
+    let name = bell.metadata.name.clone().unwrap_or_default();
+    let span = tracing::info_span!("job", job = %name);
+    step(name, ctx).instrument(span).await
+}
+
+async fn step(name: String, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
+    let job = match get::<TerraformJob>(&ctx.client, &name).await {
+        Ok(Some(job)) => job,
+        Ok(None) => {
+            launch(&ctx, ctx.scheduler.done(&name));
+            return Ok(Requeue::await_change());
+        }
+        Err(error) if error.is_undecodable() => {
+            tracing::warn!(error = %error.chain(), "the job does not decode; it is left alone");
+            return Ok(Requeue::await_change());
+        }
+        Err(error) => return Err(error),
+    };
+    // deleting a job that works means: stop it
+    let unwanted = job.spec.cancel || job.metadata.deletion_timestamp.is_some();
+    match job.phase() {
+        JobPhase::Pending if ctx.running.holds(&name) => {
+            // it is being started; one that is told to stop in this moment is stopped
+            if unwanted {
+                ctx.running.cancel(&name);
+            }
+            Ok(Requeue::requeue(QUEUE_CHECK))
+        }
+        JobPhase::Pending if unwanted => {
+            let ended = TerraformJobStatus {
+                phase: Some(JobPhase::Cancelled),
+                message: Some("cancelled before it started".to_owned()),
+                finished_at: Some(ctx.clock.now()),
+                wait_reason: None,
+                ..job.status.clone().unwrap_or_default()
+            };
+            end(&ctx, &job, ended).await?;
+            launch(&ctx, ctx.scheduler.done(&name));
+            Ok(Requeue::await_change())
+        }
+        JobPhase::Pending => queue(&ctx, &job, &name).await,
+        JobPhase::Running if ctx.running.holds(&name) => {
+            if unwanted {
+                ctx.running.cancel(&name);
+            }
+            Ok(Requeue::await_change())
+        }
+        JobPhase::Running => recover::recover(&ctx, &job, unwanted).await,
+        JobPhase::Succeeded | JobPhase::Failed | JobPhase::Interrupted | JobPhase::Cancelled => {
+            retire(&ctx, &job).await?;
+            Ok(Requeue::await_change())
+        }
+    }
+}
+
+async fn queue(ctx: &Arc<Ctx>, job: &TerraformJob, name: &str) -> Result<Requeue, Error> {
+    let offer = ctx.scheduler.offer(Candidate {
+        job: name.to_owned(),
+        session: job.spec.session_ref.clone(),
+        urgent: job.spec.action == Action::Destroy || job.spec.destroy_plan,
+        requested: job.spec.requested,
+        created: job.metadata.creation_timestamp.clone().unwrap_or_else(|| ctx.clock.now()),
+    });
+    let starts = offer.start.iter().any(|start| start == name);
+    launch(ctx, offer.start);
+    if !starts {
+        let old = job.status.clone().unwrap_or_default();
+        let wait_reason = Some(format!("queued behind {}", offer.ahead.join(", ")));
+        let next = TerraformJobStatus { phase: Some(JobPhase::Pending), wait_reason, ..old.clone() };
+        patch_status(&ctx.client, job, &value(&old)?, &value(&next)?, true).await?;
+    }
+    Ok(Requeue::requeue(QUEUE_CHECK))
+}
+
+/// Starts jobs that have a place. Each runs in its own task, so that it outlives the reconcile that started it.
+pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
+    for name in jobs {
+        let Some(token) = ctx.running.enter(&name) else {
+            // it runs already, or the server is stopping and nothing starts any more
+            continue;
+        };
+        let span = tracing::info_span!("job", job = %name);
+        let task_ctx = ctx.clone();
+        ctx.running.tasks.spawn(
+            async move {
+                if let Err(error) = run::run(&task_ctx, &name, token).await {
+                    tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
+                }
+                task_ctx.running.leave(&name);
+                launch(&task_ctx, task_ctx.scheduler.done(&name));
+            }
+            .instrument(span),
+        );
+    }
+}
+
+/// Writes the terminal status, then gives back what the job held.
+pub async fn end(ctx: &Ctx, job: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
+    let old = job.status.clone().unwrap_or_default();
+    let written = patch_status(&ctx.client, job, &value(&old)?, &value(&ended)?, true).await?;
+    tracing::info!(phase = ?ended.phase, reason = ?ended.reason, session = %job.spec.session_ref, design = %job.spec.design_ref, "the job ended");
+    retire(ctx, &written).await
+}
+
+/// Gate and finalizer of a terminal job. Harmless to repeat.
+async fn retire(ctx: &Ctx, job: &TerraformJob) -> Result<(), Error> {
+    gate::release(ctx, &job.spec.session_ref, &job.name_any()).await?;
+    match set_finalizer(&ctx.client, job, JOB_FINALIZER, false).await {
+        Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
+        // on a conflict the version that won rings again
+        _ => Ok(()),
+    }
+}

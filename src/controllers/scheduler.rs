@@ -1,0 +1,175 @@
+//! Who may start Terraform next. A pure choice ([`next`]) and a thin shell that remembers who waits and who runs.
+//!
+//! Never more than the limit in all, never two of one session. Order: what ends resources or jobs first (destroy), then
+//! what a person asked for, then background checks; among equals the session that was served longest ago, then the
+//! oldest job.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::api::Time;
+
+/// A job that may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// name of the job
+    pub job: String,
+    /// name of its session
+    pub session: String,
+    /// a destroy, or the plan of one
+    pub urgent: bool,
+    /// a person asked for it
+    pub requested: bool,
+    /// when it was created
+    pub created: Time,
+}
+
+/// The choice: index into `waiting` of the job that starts next, if any may.
+/// `served` says when (in turns) a session was served last.
+pub fn next(waiting: &[Candidate], running: &[Candidate], served: &BTreeMap<String, u64>, limit: usize) -> Option<usize> {
+    if running.len() >= limit {
+        return None;
+    }
+    let free = |candidate: &Candidate| running.iter().all(|other| other.session != candidate.session);
+    let rank = |candidate: &Candidate| {
+        let turn = served.get(&candidate.session).copied().unwrap_or(0);
+        (!candidate.urgent, !candidate.requested, turn, candidate.created.0, candidate.job.clone())
+    };
+    waiting.iter().enumerate().filter(|(_, candidate)| free(candidate)).min_by_key(|(_, candidate)| rank(candidate)).map(|(index, _)| index)
+}
+
+/// What became of an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// names of the jobs to start now; the slots are theirs already
+    pub start: Vec<String>,
+    /// how many others run, and who: for the wait reason of a job that was not chosen
+    pub ahead: Vec<String>,
+}
+
+/// Remembers who waits and who runs. Nothing here is durable: after a restart every Pending job offers itself again.
+#[derive(Debug)]
+pub struct Scheduler {
+    limit: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: Vec<Candidate>,
+    running: Vec<Candidate>,
+    served: BTreeMap<String, u64>,
+    turn: u64,
+}
+
+impl Scheduler {
+    /// A scheduler that lets at most `limit` jobs run; a limit of 0 is taken as 1.
+    pub fn new(limit: usize) -> Self {
+        Scheduler { limit: limit.max(1), inner: Mutex::default() }
+    }
+
+    /// Offers a job. Offering one that runs or waits already is harmless.
+    pub fn offer(&self, candidate: Candidate) -> Offer {
+        let mut inner = self.lock();
+        let running = inner.running.iter().any(|other| other.job == candidate.job);
+        if !running {
+            match inner.waiting.iter_mut().find(|other| other.job == candidate.job) {
+                Some(slot) => *slot = candidate,
+                None => inner.waiting.push(candidate),
+            }
+        }
+        let start = inner.fill(self.limit);
+        Offer { start, ahead: inner.running.iter().map(|other| other.job.clone()).collect() }
+    }
+
+    /// A job ended (or will not run): frees its place and names the jobs that take it.
+    pub fn done(&self, job: &str) -> Vec<String> {
+        let mut inner = self.lock();
+        inner.running.retain(|other| other.job != job);
+        inner.waiting.retain(|other| other.job != job);
+        inner.fill(self.limit)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn fill(&mut self, limit: usize) -> Vec<String> {
+        let mut start = Vec::new();
+        while let Some(index) = next(&self.waiting, &self.running, &self.served, limit) {
+            let chosen = self.waiting.remove(index);
+            self.turn += 1;
+            self.served.insert(chosen.session.clone(), self.turn);
+            start.push(chosen.job.clone());
+            self.running.push(chosen);
+        }
+        if self.waiting.is_empty() {
+            // nobody waits, so nobody can be treated unfairly: the memory does not grow
+            self.served.clear();
+        }
+        start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::jiff::Timestamp;
+
+    fn candidate(job: &str, session: &str, second: i64) -> Candidate {
+        let created = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::from_second(second).unwrap());
+        Candidate { job: job.into(), session: session.into(), urgent: false, requested: true, created }
+    }
+    fn background(mut candidate: Candidate) -> Candidate {
+        candidate.requested = false;
+        candidate
+    }
+    fn urgent(mut candidate: Candidate) -> Candidate {
+        candidate.urgent = true;
+        candidate
+    }
+
+    #[test]
+    fn the_choice_follows_its_table() {
+        let old = candidate("old", "a", 1);
+        let new = candidate("new", "b", 2);
+        let rows = [
+            ("nobody waits", vec![], vec![], None),
+            ("the oldest of equals goes first", vec![new.clone(), old.clone()], vec![], Some("old")),
+            ("a full house starts nothing", vec![old.clone()], vec![candidate("x", "x", 0), candidate("y", "y", 0)], None),
+            ("a session never runs two", vec![old.clone(), new.clone()], vec![candidate("x", "a", 0)], Some("new")),
+            ("a destroy overtakes", vec![old.clone(), urgent(new.clone())], vec![], Some("new")),
+            ("a background check stands back", vec![background(old.clone()), new.clone()], vec![], Some("new")),
+        ];
+        for (reason, waiting, running, expected) in rows {
+            let chosen = next(&waiting, &running, &BTreeMap::new(), 2).map(|index| waiting[index].job.as_str());
+            assert_eq!(chosen, expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_was_served_waits_behind_one_that_was_not() {
+        let waiting = [candidate("again", "a", 1), candidate("first", "b", 9)];
+        let served = BTreeMap::from([("a".to_owned(), 3)]);
+        assert_eq!(next(&waiting, &[], &served, 1), Some(1));
+    }
+
+    #[test]
+    fn a_place_that_frees_goes_to_the_next_at_once() {
+        let scheduler = Scheduler::new(1);
+        assert_eq!(scheduler.offer(candidate("one", "a", 1)).start, ["one"]);
+        let offer = scheduler.offer(candidate("two", "b", 2));
+        assert_eq!((offer.start.len(), offer.ahead.as_slice()), (0, ["one".to_owned()].as_slice()));
+        assert_eq!(scheduler.done("one"), ["two"]);
+        assert!(scheduler.done("two").is_empty());
+    }
+
+    #[test]
+    fn offering_a_running_job_again_does_not_start_it_twice() {
+        let scheduler = Scheduler::new(4);
+        assert_eq!(scheduler.offer(candidate("one", "a", 1)).start, ["one"]);
+        assert!(scheduler.offer(candidate("one", "a", 1)).start.is_empty());
+    }
+}
