@@ -94,9 +94,11 @@ impl Check<'_> {
             let outside = !key.choices.is_empty() && !key.choices.contains(value)
                 || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
                 || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
-                || key.pattern.as_ref().zip(value.as_str()).is_some_and(|(p, text)| {
-                    Regex::new(&format!("^(?:{p})$")).is_ok_and(|regex| !regex.is_match(text))
-                });
+                || key
+                    .pattern
+                    .as_ref()
+                    .zip(value.as_str())
+                    .is_some_and(|(p, text)| Regex::new(&format!("^(?:{p})$")).is_ok_and(|regex| !regex.is_match(text)));
             if outside {
                 return self.fail(&path, format!("config key `{name}`: default {value} is outside its own choices, range or pattern"));
             }
@@ -182,7 +184,9 @@ impl Check<'_> {
                     self.unconverted(key, expr)
                 }
                 Source::Name(rule) if self.service.naming.get(rule).is_none() => Some(format!("there is no naming rule `{rule}`")),
-                Source::Secret(name) if !self.service.secrets.iter().any(|s| s.name == *name) => Some(format!("there is no secret `{name}`")),
+                Source::Secret(name) if !self.service.secrets.iter().any(|s| s.name == *name) => {
+                    Some(format!("there is no secret `{name}`"))
+                }
                 Source::Resource(key, _) if !self.service.resources.iter().any(|r| r.key == *key) => {
                     Some(format!("there is no resource with key `{key}`"))
                 }

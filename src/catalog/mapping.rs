@@ -329,17 +329,15 @@ impl Form {
         sources.extend(self.placement.map(Source::Placement));
         let found = sources.len();
         match (sources.pop(), found) {
-            (Some(source), 1) => {
-                Ok(Expr {
-                    source,
-                    when: self.when,
-                    convert: self.convert,
-                    multiply: self.multiply,
-                    minimum: self.minimum,
-                    cast: self.cast,
-                    or: self.or,
-                })
-            }
+            (Some(source), 1) => Ok(Expr {
+                source,
+                when: self.when,
+                convert: self.convert,
+                multiply: self.multiply,
+                minimum: self.minimum,
+                cast: self.cast,
+                or: self.or,
+            }),
             (_, found) => Err(format!(
                 "a value has exactly one source (literal, list, map, config, display_name, name, template, ref, resource, data, secret, each, placement); this one has {found}"
             )),

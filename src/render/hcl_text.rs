@@ -24,7 +24,9 @@ fn assignment(line: &str) -> Option<usize> {
             b'\\' if quoted => skip = true,
             b'"' => quoted = !quoted,
             _ if quoted => {}
-            b'=' if at.is_none() && index > 0 && bytes.get(index + 1) == Some(&b' ') && bytes.get(index - 1) == Some(&b' ') => at = Some(index),
+            b'=' if at.is_none() && index > 0 && bytes.get(index + 1) == Some(&b' ') && bytes.get(index - 1) == Some(&b' ') => {
+                at = Some(index)
+            }
             b'{' | b'[' | b'(' => depth += 1,
             b'}' | b']' | b')' => depth -= 1,
             _ => {}

@@ -17,7 +17,7 @@ pub mod network;
 pub mod schema;
 pub mod schema_check;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tree;
 
 use schema_check::{CoreIndex, SchemaIndex};
@@ -85,8 +85,8 @@ pub struct RenderedResource {
 
 /// Renders a design. Errors are findings with file and line (schema check) or path (derivation).
 pub fn render(design: &ValidatedDesign, catalog: &Catalog, context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
-    let index = CoreIndex::read().map_err(|error| vec![internal("schema", &error.to_string())])?;
-    render_with(design, catalog, context, &index)
+    let index = CoreIndex::shared().map_err(|error| vec![internal("schema", &error.to_string())])?;
+    render_with(design, catalog, context, index)
 }
 
 /// Renders a design against a given schema.

@@ -42,11 +42,8 @@ pub(crate) fn spec(document: &Value) -> DesignSpec {
 }
 
 pub(crate) fn judge(spec: &DesignSpec) -> Verdict {
-    let defaults = Defaults {
-        region: "ap-osaka-1".to_owned(),
-        compartment_id: "ocid1.compartment.oc1..aaaa".to_owned(),
-        language: Language::En,
-    };
+    let defaults =
+        Defaults { region: "ap-osaka-1".to_owned(), compartment_id: "ocid1.compartment.oc1..aaaa".to_owned(), language: Language::En };
     validate(spec, &Catalog::embedded().unwrap(), &defaults)
 }
 
@@ -183,7 +180,11 @@ fn a_heavy_network_is_completed_and_the_rules_follow_the_connections() {
     assert_eq!(rule("db_from_api_1521"), json!(1521));
     assert_eq!(rule("web_public_443"), json!(443));
     assert_eq!(rule("web_ssh_22"), json!(22));
-    let open: Vec<_> = out.resources.iter().filter(|r| r.arguments["direction"] == json!("INGRESS") && r.arguments["source"] == json!("0.0.0.0/0")).collect();
+    let open: Vec<_> = out
+        .resources
+        .iter()
+        .filter(|r| r.arguments["direction"] == json!("INGRESS") && r.arguments["source"] == json!("0.0.0.0/0"))
+        .collect();
     assert_eq!(open.len(), 2, "only the public ports the design names");
     let db = out.resources.iter().find(|r| r.address == "oci_database_autonomous_database.db").unwrap();
     assert_eq!(db.arguments["compute_count"], json!(8), "2 OCPUs are 8 ECPUs");
@@ -198,10 +199,9 @@ fn a_heavy_network_is_completed_and_the_rules_follow_the_connections() {
 
 #[test]
 fn golden_files_of_two_designs_are_current() {
-    for (name, out) in [
-        ("compute-adb-verify", rendered(&spec(&document("compute-adb-verify.json")))),
-        ("network-heavy", rendered(&network_heavy())),
-    ] {
+    for (name, out) in
+        [("compute-adb-verify", rendered(&spec(&document("compute-adb-verify.json")))), ("network-heavy", rendered(&network_heavy()))]
+    {
         let folder = root().join("tests/golden/render").join(name);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::create_dir_all(&folder).unwrap();
@@ -237,7 +237,9 @@ const HOSTILE: &[&str] = &[
 #[test]
 fn hostile_display_names_survive_literally() {
     for name in HOSTILE {
-        let out = rendered(&spec(&json!({"components": [{"id": "vcn", "service_type": "vcn", "display_name": name, "config": {}}], "connections": []})));
+        let out = rendered(&spec(
+            &json!({"components": [{"id": "vcn", "service_type": "vcn", "display_name": name, "config": {}}], "connections": []}),
+        ));
         let body: hcl::Body = hcl::parse(&out.files["network.tf"]).unwrap();
         assert_eq!(body.blocks().count(), 1, "{name:?}: nothing but the VCN");
         let vcn = body.blocks().next().unwrap();
@@ -363,7 +365,8 @@ fn random_design() -> impl Strategy<Value = DesignSpec> {
             for n in 0..vms {
                 components.push(json!({"id": format!("vm-{n}"), "service_type": "compute", "config": {}}));
                 if n < subnets {
-                    connections.push(json!({"source_id": format!("vm-{n}"), "target_id": format!("sub{n}"), "connection_type": "deployed_in"}));
+                    connections
+                        .push(json!({"source_id": format!("vm-{n}"), "target_id": format!("sub{n}"), "connection_type": "deployed_in"}));
                 }
             }
             for n in 0..dbs {

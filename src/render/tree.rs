@@ -86,7 +86,8 @@ impl Arg {
     }
     /// An object; a literal one when every member is.
     pub fn map(members: Vec<(String, Arg)>) -> Arg {
-        let literals: Option<Map<String, Value>> = members.iter().map(|(k, arg)| arg.as_literal().map(|v| (k.clone(), v.clone()))).collect();
+        let literals: Option<Map<String, Value>> =
+            members.iter().map(|(k, arg)| arg.as_literal().map(|v| (k.clone(), v.clone()))).collect();
         literals.map_or(Arg::Map(members), |values| Arg::Literal(Value::Object(values)))
     }
     /// The value, when it is known now.
@@ -179,9 +180,10 @@ impl Tree {
     }
     /// The HCL body.
     pub fn body(&self) -> Body {
-        let attributes = self.arguments.iter().map(|(name, arg)| {
-            Structure::Attribute(Attribute::new(hcl::Identifier::sanitized(name.as_str()), arg.expression()))
-        });
+        let attributes = self
+            .arguments
+            .iter()
+            .map(|(name, arg)| Structure::Attribute(Attribute::new(hcl::Identifier::sanitized(name.as_str()), arg.expression())));
         let blocks = self.blocks.iter().map(|(name, tree)| {
             let mut block = Block::new(hcl::Identifier::sanitized(name.as_str()));
             block.body = tree.body();

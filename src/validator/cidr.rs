@@ -24,8 +24,13 @@ pub(super) fn is_cidr(key: &str, text: &str, vcn: bool, path: &str, findings: &m
     };
     if net.trunc() != net {
         let right = net.trunc();
-        let message = both(format!("{key} {shown} はネットワークのアドレスではありません"), format!("{key} {shown} is not the address of a network"));
-        findings.error("network.cidr", path, message).advise(both(format!("{right} のことですか"), format!("did you mean {right}?"))).allow([right.to_string()]).add();
+        let message =
+            both(format!("{key} {shown} はネットワークのアドレスではありません"), format!("{key} {shown} is not the address of a network"));
+        findings
+            .error("network.cidr", path, message)
+            .advise(both(format!("{right} のことですか"), format!("did you mean {right}?")))
+            .allow([right.to_string()])
+            .add();
         return false;
     }
     if vcn && !VCN_SIZES.contains(&net.prefix_len()) {
@@ -60,7 +65,10 @@ pub(super) fn check(
     for vcn in &vcns {
         if let Some(net) = cidr_of(vcn).filter(|net| !is_private(*net)) {
             let message = both(format!("{net} は私設アドレスの範囲ではありません"), format!("{net} is not a private address range"));
-            let advice = both("10.0.0.0/8、172.16.0.0/12、192.168.0.0/16 から選んでください", "choose from 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16");
+            let advice = both(
+                "10.0.0.0/8、172.16.0.0/12、192.168.0.0/16 から選んでください",
+                "choose from 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+            );
             findings.warning("network.public-range", format!("components[{}].config.cidr_block", vcn.id), message).advise(advice).add();
         }
     }
@@ -75,7 +83,8 @@ pub(super) fn check(
         let linked = vcn_ids(&subnet.id);
         if linked.len() > 1 {
             let list = linked.iter().map(|v| v.id.as_str()).collect::<Vec<_>>().join(", ");
-            let message = both(format!("サブネットが複数の VCN に属しています: {list}"), format!("the subnet belongs to more than one VCN: {list}"));
+            let message =
+                both(format!("サブネットが複数の VCN に属しています: {list}"), format!("the subnet belongs to more than one VCN: {list}"));
             findings.error("network.subnet-vcns", format!("components[{}]", subnet.id), message).add();
         }
         let Some(net) = cidr_of(subnet) else { continue };
@@ -93,7 +102,8 @@ pub(super) fn check(
 fn inside(subnet: &ValidatedComponent, net: Ipv4Net, holder: Option<&ValidatedComponent>, findings: &mut Findings) {
     let path = format!("components[{}].config.cidr_block", subnet.id);
     if !SUBNET_SIZES.contains(&net.prefix_len()) {
-        let message = both(format!("サブネットの CIDR は /16 から /30 です ({net})"), format!("the CIDR of a subnet is /16 to /30, not {net}"));
+        let message =
+            both(format!("サブネットの CIDR は /16 から /30 です ({net})"), format!("the CIDR of a subnet is /16 to /30, not {net}"));
         findings.error("network.subnet-size", path.clone(), message).add();
     }
     let Some((vcn, range)) = holder.and_then(|vcn| cidr_of(vcn).map(|range| (vcn, range))) else { return };
@@ -146,7 +156,8 @@ fn unplaced(spec: &DesignSpec, catalog: &Catalog, components: &[ValidatedCompone
                 format!("VCN が複数あり、{name} がどれに属するか決まりません"),
                 format!("there are several VCNs and nothing says which one {name} belongs to"),
             );
-            let advice = both("接続 deployed_in で VCN かサブネットを示してください", "say it with a deployed_in connection to a VCN or subnet");
+            let advice =
+                both("接続 deployed_in で VCN かサブネットを示してください", "say it with a deployed_in connection to a VCN or subnet");
             findings.error("network.which-vcn", format!("components[{}]", component.id), message).advise(advice).allow(ids.clone()).add();
         }
     }

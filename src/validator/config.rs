@@ -102,7 +102,14 @@ fn shown(values: &[Value]) -> Vec<String> {
 }
 
 /// The typed value. Choices are matched exactly first and without case second (`PRIVATE` is `private`): people write both.
-fn value_of(component: &Component, key: &str, schema: &ConfigKey, value: &Value, catalog: &Catalog, findings: &mut Findings) -> Option<Value> {
+fn value_of(
+    component: &Component,
+    key: &str,
+    schema: &ConfigKey,
+    value: &Value,
+    catalog: &Catalog,
+    findings: &mut Findings,
+) -> Option<Value> {
     let path = path(component, key);
     let written = quoted(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     if !has_type(schema.value_type, value) {

@@ -29,7 +29,8 @@ pub(super) fn check(spec: &DesignSpec, catalog: &Catalog, findings: &mut Finding
         for (field, id) in &missing {
             let shown = quoted(id);
             let text = both(format!("部品 {shown} がありません"), format!("there is no component {shown}"));
-            let draft = findings.error("structure.dangling-connection", format!("{path}.{field}"), text).allow(types.keys().copied().take(50));
+            let draft =
+                findings.error("structure.dangling-connection", format!("{path}.{field}"), text).allow(types.keys().copied().take(50));
             match did_you_mean(id, types.keys().copied()) {
                 Some(near) => draft.advise(both(format!("{near} のことですか"), format!("did you mean {near}?"))).add(),
                 None => draft.add(),
@@ -72,7 +73,10 @@ fn is_allowed(connection: &Connection, path: &str, types: &BTreeMap<&str, &str>,
         (false, _) => both("使える種別から選んでください", "choose one of the allowed types"),
         (true, false) => {
             let list = backwards.join(", ");
-            both(format!("向きが逆です。{target} から {source} へは {list} が使えます"), format!("the other direction is allowed: {target} to {source} by {list}"))
+            both(
+                format!("向きが逆です。{target} から {source} へは {list} が使えます"),
+                format!("the other direction is allowed: {target} to {source} by {list}"),
+            )
         }
         (true, true) => both("この組に接続はありません。消してください", "these two are never connected: remove it"),
     };

@@ -73,7 +73,8 @@ fn public_address(looked: &Looked<'_>, findings: &mut Findings) {
             format!("公開サブネット {name} にあって公開 IP がないので、インターネットにも OCI のサービスにも出られません"),
             format!("without a public address in public subnet {name} it reaches neither the internet nor OCI services"),
         );
-        let advice = both("非公開サブネットに置くか、公開 IP を付けてください", "deploy it in a private subnet, or give it a public address");
+        let advice =
+            both("非公開サブネットに置くか、公開 IP を付けてください", "deploy it in a private subnet, or give it a public address");
         findings.warning("contradiction.no-way-out", looked.path("assign_public_ip"), message).advise(advice).add();
     }
     let opens = looked.component.config.get("public_ports").and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
@@ -93,10 +94,8 @@ fn public_endpoint(looked: &Looked<'_>, findings: &mut Findings) {
     }
     let said = looked.said("endpoint_type") || looked.is("is_free_tier", true);
     if said {
-        let message = both(
-            "endpoint_type が public なので、deployed_in は使われません",
-            "endpoint_type is public, so deployed_in has no effect",
-        );
+        let message =
+            both("endpoint_type が public なので、deployed_in は使われません", "endpoint_type is public, so deployed_in has no effect");
         let advice = both(
             "設定が正です。サブネットに置くなら endpoint_type を private に、そうでなければ接続を消してください",
             "the config is right: set endpoint_type to private to place it in the subnet, else remove the connection",
@@ -119,9 +118,16 @@ fn free_tier(looked: &Looked<'_>, findings: &mut Findings) {
         findings.error("contradiction.free-tier-endpoint", looked.path("endpoint_type"), message).advise(advice).add();
     }
     let is_one = |key: &str| looked.is(key, 1) || !looked.said(key);
-    let fixed = [("cpu_core_count", is_one("cpu_core_count")), ("storage_in_tbs", is_one("storage_in_tbs")), ("ecpu_count", !looked.said("ecpu_count"))];
+    let fixed = [
+        ("cpu_core_count", is_one("cpu_core_count")),
+        ("storage_in_tbs", is_one("storage_in_tbs")),
+        ("ecpu_count", !looked.said("ecpu_count")),
+    ];
     for (key, _) in fixed.iter().filter(|(_, fits)| !fits) {
-        let message = both(format!("Always Free では {key} は固定で、この値は使われません"), format!("{key} is fixed for Always Free: this value is not used"));
+        let message = both(
+            format!("Always Free では {key} は固定で、この値は使われません"),
+            format!("{key} is fixed for Always Free: this value is not used"),
+        );
         findings.warning("contradiction.free-tier-size", looked.path(key), message).advise(not_free()).add();
     }
     if looked.is("is_auto_scaling_enabled", true) {
@@ -140,10 +146,8 @@ fn memory(looked: &Looked<'_>, findings: &mut Findings) {
     let (Some(ocpus), Some(memory)) = (number("ocpus"), number("memory_in_gbs")) else { return };
     if memory < ocpus || memory > ocpus * 64.0 {
         let (least, most) = (ocpus, ocpus * 64.0);
-        let message = both(
-            format!("メモリー {memory} GB は OCPU {ocpus} 個に合いません"),
-            format!("{memory} GB of memory do not fit {ocpus} OCPUs"),
-        );
+        let message =
+            both(format!("メモリー {memory} GB は OCPU {ocpus} 個に合いません"), format!("{memory} GB of memory do not fit {ocpus} OCPUs"));
         findings.error("contradiction.memory", looked.path("memory_in_gbs"), message).allow([format!("{least}..{most}")]).add();
     }
 }

@@ -64,8 +64,7 @@ impl Findings {
     }
     fn draft(&mut self, severity: Severity, rule: &str, path: impl Into<String>, message: Both) -> Draft<'_> {
         let message = message.get(self.language);
-        let finding =
-            Finding { rule: rule.to_owned(), severity, path: path.into(), message, recommendation: None, allowed: Vec::new() };
+        let finding = Finding { rule: rule.to_owned(), severity, path: path.into(), message, recommendation: None, allowed: Vec::new() };
         Draft { findings: self, finding }
     }
 }

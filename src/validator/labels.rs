@@ -49,7 +49,8 @@ pub fn labels(components: &[Component]) -> Vec<String> {
         label if count.get(&label) == Some(&1) => label,
         label => format!("{label}_{}", &sha256_hex(&c.id)[..HASH]),
     };
-    components.iter().map(name).collect()
+    let mut registry = Registry::default();
+    components.iter().map(|c| registry.give(&name(c))).collect()
 }
 
 /// Gives labels out, each once.

@@ -60,7 +60,8 @@ fn ids(components: &[Component], findings: &mut Findings) {
                     format!("部品の id {name} と {other} は、Terraform の名前にすると同じになります"),
                     format!("component ids {name} and {other} become the same Terraform name"),
                 );
-                let advice = both("大文字小文字や記号の違いだけでない id にしてください", "use ids that differ in more than case and punctuation");
+                let advice =
+                    both("大文字小文字や記号の違いだけでない id にしてください", "use ids that differ in more than case and punctuation");
                 findings.error("structure.id-collision", format!("components[{index}].id"), text).advise(advice).add();
             }
             None => {
@@ -110,7 +111,9 @@ fn region(spec: &DesignSpec, defaults: &Defaults, findings: &mut Findings) {
         findings.error("structure.region", "region", text).advise(both("例: ap-osaka-1", "for example ap-osaka-1")).add();
     }
     let compartment = spec.compartment_id.as_deref().unwrap_or(&defaults.compartment_id);
-    if !(compartment.starts_with("ocid1.compartment.") || compartment.starts_with("ocid1.tenancy.")) || compartment.chars().any(char::is_whitespace) {
+    if !(compartment.starts_with("ocid1.compartment.") || compartment.starts_with("ocid1.tenancy."))
+        || compartment.chars().any(char::is_whitespace)
+    {
         let text = both("compartmentId がコンパートメントの OCID ではありません", "compartmentId is not the OCID of a compartment");
         findings.error("structure.compartment", "compartmentId", text).add();
     }
@@ -120,7 +123,10 @@ fn region(spec: &DesignSpec, defaults: &Defaults, findings: &mut Findings) {
 fn files(spec: &DesignSpec, findings: &mut Findings) {
     let bytes: usize = spec.files.iter().map(|(path, content)| path.len() + content.len()).sum();
     if bytes > MAX_FILES_BYTES {
-        let text = both(format!("ファイルは合わせて {MAX_FILES_BYTES} バイトまでです"), format!("at most {MAX_FILES_BYTES} bytes of files in all"));
+        let text = both(
+            format!("ファイルは合わせて {MAX_FILES_BYTES} バイトまでです"),
+            format!("at most {MAX_FILES_BYTES} bytes of files in all"),
+        );
         findings.error("structure.files-size", "files", text).add();
     }
     for name in spec.files.keys() {
@@ -132,7 +138,8 @@ fn files(spec: &DesignSpec, findings: &mut Findings) {
             let advice = both("名前は [a-z0-9_-]+.tf です (_override.tf は不可)", "names are [a-z0-9_-]+.tf, but not _override.tf");
             findings.error("structure.file-name", path, text).advise(advice).add();
         } else {
-            let text = both(format!("上書きファイル {shown} にはまだ対応していません"), format!("override file {shown} is not supported yet"));
+            let text =
+                both(format!("上書きファイル {shown} にはまだ対応していません"), format!("override file {shown} is not supported yet"));
             let advice = both("部品と設定で表してください", "say it with components and config");
             findings.error("structure.files-unsupported", path, text).advise(advice).add();
         }

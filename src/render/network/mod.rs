@@ -186,14 +186,8 @@ struct Derivation<'a> {
 pub fn derive(design: &ValidatedDesign, catalog: &Catalog, language: Language) -> Network {
     let mut registry = Registry::default();
     design.components.iter().for_each(|c| registry.take(&c.label));
-    let mut work = Derivation {
-        design,
-        catalog,
-        registry,
-        network: Network::default(),
-        findings: Findings::new(language),
-        added: BTreeMap::new(),
-    };
+    let mut work =
+        Derivation { design, catalog, registry, network: Network::default(), findings: Findings::new(language), added: BTreeMap::new() };
     work.vcns();
     if !work.network.vcns.is_empty() {
         work.members();

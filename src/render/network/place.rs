@@ -79,7 +79,10 @@ impl<'a> Derivation<'a> {
             .error(
                 "network.no-room",
                 path,
-                both(format!("VCN の CIDR {net} に、もう 1 つサブネットを作る空きがありません"), format!("the VCN's CIDR {net} has no room for another subnet")),
+                both(
+                    format!("VCN の CIDR {net} に、もう 1 つサブネットを作る空きがありません"),
+                    format!("the VCN's CIDR {net} has no room for another subnet"),
+                ),
             )
             .advise(both("VCN の CIDR を広げるか、サブネットを小さくしてください", "widen the VCN's CIDR or make the subnets smaller"))
             .add();
@@ -163,10 +166,12 @@ impl<'a> Derivation<'a> {
             let here = self.network.placements.values().filter(|p| p.subnet == label).count();
             let room = allocate::usable(cidr);
             if u32::try_from(here).unwrap_or(u32::MAX) > room {
-                let id = self.design.components.iter().find(|c| c.label == label).map_or_else(
-                    || self.network.owner.get(&label).cloned().unwrap_or_default(),
-                    |c| c.id.clone(),
-                );
+                let id = self
+                    .design
+                    .components
+                    .iter()
+                    .find(|c| c.label == label)
+                    .map_or_else(|| self.network.owner.get(&label).cloned().unwrap_or_default(), |c| c.id.clone());
                 self.findings
                     .error(
                         "network.crowded",

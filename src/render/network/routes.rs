@@ -99,7 +99,10 @@ impl<'a> Derivation<'a> {
                 format!("components[{}]", table.id),
                 both(format!("ルート表 {name} を使うサブネットがありません"), format!("no subnet uses route table {name}")),
             )
-            .advise(both("接続 attached_to でサブネットを示すか、消してください", "name a subnet with an attached_to connection, or remove it"))
+            .advise(both(
+                "接続 attached_to でサブネットを示すか、消してください",
+                "name a subnet with an attached_to connection, or remove it",
+            ))
             .add();
     }
 
@@ -140,7 +143,10 @@ impl<'a> Derivation<'a> {
                     format!("route table {name} does not fit the {kind} subnet {to}: one table serves either public or private subnets"),
                 ),
             )
-            .advise(both("サブネットごとに表を分けるか、prohibit_public_ip を見直してください", "use one table for each kind, or review prohibit_public_ip of the subnet"))
+            .advise(both(
+                "サブネットごとに表を分けるか、prohibit_public_ip を見直してください",
+                "use one table for each kind, or review prohibit_public_ip of the subnet",
+            ))
             .add();
     }
 
@@ -156,9 +162,11 @@ impl<'a> Derivation<'a> {
         if let Some(own) = self.own_in(role, vcn).first() {
             return Some(own.label.clone());
         }
-        let derived = self.network.derived.iter().find(|c| {
-            c.service_type == super::service_type(role) && self.network.vcn_of.get(&c.label).is_some_and(|v| v == vcn)
-        });
+        let derived = self
+            .network
+            .derived
+            .iter()
+            .find(|c| c.service_type == super::service_type(role) && self.network.vcn_of.get(&c.label).is_some_and(|v| v == vcn));
         if let Some(derived) = derived {
             return Some(derived.label.clone());
         }

@@ -2,6 +2,7 @@
 //! `terraform providers schema -json` that concerns them, with the enums of the provider's source.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -22,6 +23,11 @@ impl CoreIndex {
     /// Reads the embedded text.
     pub fn read() -> Result<CoreIndex, serde_json::Error> {
         serde_json::from_str(TEXT)
+    }
+    /// The embedded index, read once per process: it is constant, and rendering happens on every reconcile.
+    pub fn shared() -> Result<&'static CoreIndex, &'static serde_json::Error> {
+        static INDEX: LazyLock<Result<CoreIndex, serde_json::Error>> = LazyLock::new(CoreIndex::read);
+        INDEX.as_ref()
     }
 }
 

@@ -94,7 +94,7 @@ pub fn check(resources: &[Resource], index: &dyn SchemaIndex, files: &BTreeMap<S
                 severity: Severity::Error,
                 path: format!("{}:{line}", resource.file),
                 message: format!("{}: {problem}", resource.address()),
-                recommendation: Some(format!("components[{}]", resource.component)),
+                recommendation: Some(format!("look at component `{}` and its service file", resource.component)),
                 allowed: Vec::new(),
             });
         }
@@ -122,7 +122,9 @@ fn tree(tree_: &Tree, schema: &SchemaBlock, path: &str, problems: &mut Vec<(Stri
                 }
             }
             Some(_) => problems.push((dotted(name), format!("`{}` is read-only", dotted(name)))),
-            None if schema.block_types.contains_key(name) => problems.push((dotted(name), format!("`{}` is a block, not an argument", dotted(name)))),
+            None if schema.block_types.contains_key(name) => {
+                problems.push((dotted(name), format!("`{}` is a block, not an argument", dotted(name))))
+            }
             None => problems.push((dotted(name), format!("there is no argument `{}`", dotted(name)))),
         }
     }
@@ -155,7 +157,8 @@ fn argument(arg: &Arg, schema: &AttributeSchema) -> Option<String> {
             if !fits(value, &schema.value_type) {
                 return Some(format!("must be of type {}", type_name(&schema.value_type)));
             }
-            let outside = value.as_str().filter(|text| !schema.choices.is_empty() && !schema.choices.iter().any(|choice| choice == text))?;
+            let outside =
+                value.as_str().filter(|text| !schema.choices.is_empty() && !schema.choices.iter().any(|choice| choice == text))?;
             Some(format!("cannot be `{outside}`; one of {}", schema.choices.join(", ")))
         }
         Arg::Reference(_) => None,
@@ -224,13 +227,7 @@ pub fn check_catalog(catalog: &Catalog, index: &dyn SchemaIndex) -> Vec<crate::c
     errors
 }
 
-fn mapping(
-    path: &[&str],
-    arguments: &Ordered<Expr>,
-    blocks: &[BlockMapping],
-    schema: &SchemaBlock,
-    fail: &mut dyn FnMut(&[&str], String),
-) {
+fn mapping(path: &[&str], arguments: &Ordered<Expr>, blocks: &[BlockMapping], schema: &SchemaBlock, fail: &mut dyn FnMut(&[&str], String)) {
     for (name, _) in arguments.iter() {
         let writable = schema.attributes.get(name).is_some_and(|a| a.required || a.optional);
         if !writable {
