@@ -139,8 +139,7 @@ pub struct BlockMapping {
 }
 
 /// What a resource or block is repeated over.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ForEach {
     /// the routes of this route table: items `destination`, `destination_type`, `gateway`
     Routes,
@@ -149,6 +148,38 @@ pub enum ForEach {
     Connections(OverConnections),
     /// the members of a list-valued config key: item `value`
     Config(String),
+}
+
+impl<'de> Deserialize<'de> for ForEach {
+    /// `routes`, `{connections: …}` or `{config: key}`: YAML's own enums would want `!tags`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Over {
+            connections: Option<OverConnections>,
+            config: Option<String>,
+        }
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = ForEach;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("`routes`, `{connections: …}` or `{config: key}`")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ForEach, E> {
+                if text == "routes" { Ok(ForEach::Routes) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ForEach, A::Error> {
+                match Over::deserialize(de::value::MapAccessDeserializer::new(map))? {
+                    Over { connections: Some(over), config: None } => Ok(ForEach::Connections(over)),
+                    Over { connections: None, config: Some(key) } => Ok(ForEach::Config(key)),
+                    Over { connections: Some(_), config: Some(_) } | Over { connections: None, config: None } => {
+                        Err(de::Error::custom("for_each has exactly one of `connections` and `config`"))
+                    }
+                }
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
 }
 
 /// Connections to repeat over.

@@ -68,10 +68,11 @@ fn document(name: &str) -> Value {
 fn terraform(args: &[&str], folder: &Path) -> (bool, String) {
     let config = folder.join("cli.tfrc");
     std::fs::write(&config, "").unwrap();
-    let output = Command::new("/usr/local/bin/terraform")
+    let output = Command::new("terraform")
         .args(args)
         .current_dir(folder)
         .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("TF_CLI_CONFIG_FILE", &config)
         .env("CHECKPOINT_DISABLE", "1")
         .env("HOME", folder)

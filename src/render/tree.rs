@@ -54,6 +54,15 @@ impl Reference {
     pub fn variable(name: &str) -> Reference {
         Reference::new("var", &[name])
     }
+    /// Address of the block it points to; None for variables.
+    pub fn address(&self) -> Option<String> {
+        match (self.root.as_str(), self.steps.as_slice()) {
+            ("var" | "local", _) => None,
+            ("data", [Step::Attribute(kind), Step::Attribute(label), ..]) => Some(format!("data.{kind}.{label}")),
+            (root, [Step::Attribute(label), ..]) => Some(format!("{root}.{label}")),
+            (root, _) => Some(root.to_owned()),
+        }
+    }
     fn expression(&self) -> Expression {
         let mut builder = Traversal::builder(Variable::sanitized(self.root.as_str()));
         for step in &self.steps {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Defaults;
 use super::finding::{Findings, both, did_you_mean, quoted};
 use super::labels;
-use crate::api::design::{Component, DesignSpec, MAX_COMPONENTS, MAX_CONNECTIONS, MAX_FILES_BYTES};
+use crate::api::design::{Component, DesignSpec, MAX_COMPONENTS, MAX_CONNECTIONS, MAX_FILES_BYTES, Target};
 use crate::catalog::Catalog;
 
 /// Checks the shape.
@@ -111,9 +111,11 @@ fn region(spec: &DesignSpec, defaults: &Defaults, findings: &mut Findings) {
         findings.error("structure.region", "region", text).advise(both("例: ap-osaka-1", "for example ap-osaka-1")).add();
     }
     let compartment = spec.compartment_id.as_deref().unwrap_or(&defaults.compartment_id);
-    if !(compartment.starts_with("ocid1.compartment.") || compartment.starts_with("ocid1.tenancy."))
-        || compartment.chars().any(char::is_whitespace)
-    {
+    // The simulated cloud takes the server's default whatever it is.
+    let matters = spec.compartment_id.is_some() || spec.target == Target::Oci;
+    let is_ocid = (compartment.starts_with("ocid1.compartment.") || compartment.starts_with("ocid1.tenancy."))
+        && compartment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if matters && !is_ocid {
         let text = both("compartmentId がコンパートメントの OCID ではありません", "compartmentId is not the OCID of a compartment");
         findings.error("structure.compartment", "compartmentId", text).add();
     }

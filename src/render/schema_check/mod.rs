@@ -8,14 +8,14 @@ mod core;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 pub use self::core::CoreIndex;
 use super::hcl_text;
-use super::tree::{Arg, LIFECYCLE, Mode, Resource, Tree};
+use super::tree::{Arg, LIFECYCLE, Mode, Reference, Resource, Tree};
 use crate::api::design::{Finding, Severity};
 use crate::catalog::mapping::{BlockMapping, Expr, Ordered};
 use crate::catalog::{Catalog, locate};
@@ -77,8 +77,10 @@ const REQUIRED_BY_API: &[(&str, &[&str])] = &[
 /// Checks rendered blocks against the schema. `files` give the lines.
 pub fn check(resources: &[Resource], index: &dyn SchemaIndex, files: &BTreeMap<String, String>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let addresses: BTreeSet<String> = resources.iter().map(Resource::address).collect();
     for resource in resources {
         let mut problems = Vec::new();
+        references(&resource.tree, "", &addresses, &mut problems);
         match index.block(resource.mode, &resource.resource_type) {
             None => problems.push((String::new(), format!("the provider has no type {}", resource.resource_type))),
             Some(block) => {
@@ -100,6 +102,29 @@ pub fn check(resources: &[Resource], index: &dyn SchemaIndex, files: &BTreeMap<S
         }
     }
     findings
+}
+
+/// A reference to a block that the design does not have: Terraform would refuse the whole configuration.
+fn references(tree: &Tree, path: &str, addresses: &BTreeSet<String>, problems: &mut Vec<(String, String)>) {
+    fn inside<'a>(arg: &'a Arg, found: &mut Vec<&'a Reference>) {
+        match arg {
+            Arg::Literal(_) => {}
+            Arg::Reference(reference) => found.push(reference),
+            Arg::List(items) => items.iter().for_each(|item| inside(item, found)),
+            Arg::Map(members) => members.iter().for_each(|(_, member)| inside(member, found)),
+        }
+    }
+    let dotted = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    for (name, arg) in &tree.arguments {
+        let mut found = Vec::new();
+        inside(arg, &mut found);
+        for address in found.into_iter().filter_map(Reference::address).filter(|address| !addresses.contains(address)) {
+            problems.push((dotted(name), format!("`{}` refers to {address}, which the design does not have", dotted(name))));
+        }
+    }
+    for (name, inner) in tree.blocks.iter().filter(|(name, _)| name != LIFECYCLE) {
+        references(inner, &dotted(name), addresses, problems);
+    }
 }
 
 fn required_by_api(resource: &Resource, problems: &mut Vec<(String, String)>) {

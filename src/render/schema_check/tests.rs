@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::render::tree::Reference;
 
 fn vcn(change: impl FnOnce(Tree) -> Tree) -> Vec<String> {
     let good = Tree::default()
@@ -33,6 +32,10 @@ fn every_fault_is_named_with_file_and_line() {
     let rows: Vec<(Vec<String>, &str)> = vec![
         (vcn(|t| t.with("cidr", "x")), "network.tf:6 oci_core_vcn.x: there is no argument `cidr`"),
         (vcn(|t| t.with("is_ipv6enabled", "true")), "network.tf:6 oci_core_vcn.x: `is_ipv6enabled` must be of type bool"),
+        (
+            vcn(|t| t.with("display_name", Reference::new("oci_core_subnet", &["gone", "id"]))),
+            "network.tf:6 oci_core_vcn.x: `display_name` refers to oci_core_subnet.gone, which the design does not have",
+        ),
         (vcn(|t| t.with("state", "UP")), "network.tf:6 oci_core_vcn.x: `state` is read-only"),
         (vcn(|t| t.with("freeform_tags", literal(json!({"a": 1})))), "`freeform_tags` must be of type map of string"),
         (
@@ -99,4 +102,64 @@ resources:
         "{errors:?}"
     );
     assert!(errors.iter().any(|e| e.contains("requires argument `namespace`")), "{errors:?}");
+}
+
+/// The mapping language carries services that are not shipped yet: repetition over connections, names in templates,
+/// references between resources of one file.
+#[test]
+fn a_balancer_with_listeners_from_connections_can_be_said_in_data() {
+    let text = r#"type: balancer
+names: { ja: 分散, en: Balancer }
+description: { ja: 分散, en: Balancer }
+tier: edge
+connections:
+  http: [objectstorage]
+naming:
+  table: { from: display_name, symbols: "_", separator: "_", letter_first: true, max_length: 30, lower: true }
+resources:
+  - key: balancer
+    type: oci_load_balancer_load_balancer
+    arguments:
+      ddl: { template: "CREATE TABLE {t} (id STRING)", with: { t: { name: table } } }
+  - key: listener
+    type: oci_load_balancer_listener
+    for_each: { connections: { direction: out, types: [http] } }
+    arguments:
+      load_balancer_id: { resource: balancer }
+      name: { each: label }
+      backend: { each: attribute.name }
+      tier: { each: config.storage_tier, as: upper }
+"#;
+    let shipped = Catalog::embedded().unwrap();
+    let (file, bucket) = shipped.source("objectstorage").unwrap();
+    let catalog = Catalog::from_files([("balancer.yaml", text), (file, bucket)]).unwrap();
+    let spec = crate::render::tests::spec(&json!({
+        "components": [
+            {"id": "lb", "service_type": "balancer", "display_name": "IoT Table ${x}", "config": {}},
+            {"id": "one", "service_type": "objectstorage", "config": {}},
+            {"id": "two", "service_type": "objectstorage", "config": {}},
+        ],
+        "connections": [
+            {"source_id": "lb", "target_id": "one", "connection_type": "http"},
+            {"source_id": "lb", "target_id": "two", "connection_type": "http"},
+        ],
+    }));
+    let defaults = crate::validator::Defaults {
+        region: "ap-osaka-1".into(),
+        compartment_id: "ocid1.compartment.oc1..a".into(),
+        language: crate::api::session::Language::En,
+    };
+    let design = crate::validator::validate(&spec, &catalog, &defaults).design.unwrap();
+    let content = crate::render::files::content(&design, &catalog, &crate::render::network::Network::default());
+    let text = crate::render::files::write(&design, &content).unwrap()["edge.tf"].clone();
+    for expected in [
+        "resource \"oci_load_balancer_listener\" \"lb_one\"",
+        "resource \"oci_load_balancer_listener\" \"lb_two\"",
+        "load_balancer_id = oci_load_balancer_load_balancer.lb.id",
+        "backend          = oci_objectstorage_bucket.two.name",
+        "tier             = \"STANDARD\"",
+        "ddl = \"CREATE TABLE iot_table_x",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
 }
