@@ -281,7 +281,7 @@ fn a_secret_may_be_supplied_by_a_person_and_only_if_something_needs_it() {
 }
 
 #[test]
-fn nineteen_components_are_judged_within_the_bar() {
+fn two_hundred_components_and_connections_are_judged_within_the_bar() {
     let design = spec(
         &json!({"components": (0..200).map(|n| json!({"id": format!("vm{n}"), "service_type": "compute", "config": {}})).collect::<Vec<_>>(),
         "connections": (0..200).map(|n| json!({"source_id": format!("vm{n}"), "target_id": format!("vm{}", (n + 1) % 200), "connection_type": "http"})).collect::<Vec<_>>()}),
