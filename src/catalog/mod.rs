@@ -1,5 +1,145 @@
-//! Service definitions: load, check, look up. One YAML file per service type under `rules/services/`, embedded at build.
+//! Service definitions: load, check, look up. One YAML file per service type under `rules/services/`, embedded at build
+//! (`build.rs`), so that adding a service is adding a file. Pure after loading: no IO, no clock.
+//!
+//! What a file may say is documented in `rules/services/README.md`; the types are in [`service`] and [`mapping`]. Loading
+//! is strict: an unknown key, a default that its own schema refuses, a config key that nothing uses, a reference to a
+//! resource that is not in the file are errors with file and line. Terraform arguments are compared with the provider
+//! schema by `render::schema_check::check_catalog`.
 
-/// The catalogue in force.
+mod check;
+pub mod mapping;
+pub mod service;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use regex::Regex;
+
+pub(crate) use check::has_type;
+pub use check::locate;
+pub use service::{Config, Service};
+
+/// Files of `rules/services/` as they were at build time: (name, text).
+const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
+
+/// Largest service file: they are a few KiB; the cap keeps a bad overlay from being parsed at all.
+const MAX_FILE_BYTES: usize = 256 * 1024;
+
+/// Why the catalogue could not be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The file is not YAML, or has a key or type that a service cannot have.
+    #[error("read service file {file}: {message}")]
+    Read {
+        /// file name
+        file: String,
+        /// what is wrong, with line and column
+        message: String,
+    },
+    /// The file is readable but contradicts itself.
+    #[error("check service file {file}, line {line}: {message}")]
+    Check {
+        /// file name
+        file: String,
+        /// line, from 1
+        line: usize,
+        /// what is wrong
+        message: String,
+    },
+    /// Two files define one service type.
+    #[error("service type {service_type} is defined by {first} and by {second}")]
+    Twice {
+        /// the type
+        service_type: String,
+        /// one file
+        first: String,
+        /// the other
+        second: String,
+    },
+}
+
+/// The catalogue in force. Cheap to clone. `default()` is empty; [`Catalog::embedded`] is what ships.
 #[derive(Debug, Clone, Default)]
-pub struct Catalog {}
+pub struct Catalog {
+    services: Arc<BTreeMap<String, Service>>,
+    files: Arc<BTreeMap<String, (String, String)>>,
+    patterns: Arc<BTreeMap<String, Regex>>,
+}
+
+impl Catalog {
+    /// The services that ship with this build. An error here is a build that its own tests would have refused.
+    pub fn embedded() -> Result<Catalog, Error> {
+        Catalog::from_files(EMBEDDED.iter().copied())
+    }
+
+    /// Loads service files: (name, text). Every file is checked alone, then all together.
+    pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Catalog, Error> {
+        let mut services = BTreeMap::new();
+        let mut sources: BTreeMap<String, (String, String)> = BTreeMap::new();
+        let mut patterns = BTreeMap::new();
+        for (file, text) in files {
+            let service = read(file, text)?;
+            check::service(file, text, &service)?;
+            for (_, key) in service.config.iter() {
+                if let Some(pattern) = &key.pattern
+                    && let Ok(regex) = Regex::new(&format!("^(?:{pattern})$"))
+                {
+                    patterns.insert(pattern.clone(), regex);
+                }
+            }
+            let service_type = service.service_type.clone();
+            if let Some((first, _)) = sources.get(&service_type) {
+                return Err(Error::Twice { service_type, first: first.clone(), second: file.to_owned() });
+            }
+            sources.insert(service_type.clone(), (file.to_owned(), text.to_owned()));
+            services.insert(service_type, service);
+        }
+        Ok(Catalog { services: Arc::new(services), files: Arc::new(sources), patterns: Arc::new(patterns) })
+    }
+
+    /// Every service type, sorted.
+    pub fn service_types(&self) -> Vec<&str> {
+        self.services.keys().map(String::as_str).collect()
+    }
+
+    /// The service of that type.
+    pub fn service(&self, service_type: &str) -> Option<&Service> {
+        self.services.get(service_type)
+    }
+
+    /// Every service, sorted by type.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values()
+    }
+
+    /// File name and text a service was read from.
+    pub fn source(&self, service_type: &str) -> Option<(&str, &str)> {
+        self.files.get(service_type).map(|(file, text)| (file.as_str(), text.as_str()))
+    }
+
+    /// Every connection type any service knows, sorted.
+    pub fn connection_types(&self) -> Vec<&str> {
+        let mut types: Vec<&str> = self.services.values().flat_map(|s| s.connections.iter().map(|(name, _)| name)).collect();
+        types.sort_unstable();
+        types.dedup();
+        types
+    }
+
+    /// Whether a text matches a pattern of the catalogue as a whole; a pattern that is not compiled matches nothing.
+    pub fn matches(&self, pattern: &str, text: &str) -> bool {
+        self.patterns.get(pattern).is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+/// Reads one file. It is parsed twice on purpose: as a plain value, which refuses duplicate keys anywhere, and typed,
+/// whose errors carry line and column.
+fn read(file: &str, text: &str) -> Result<Service, Error> {
+    let fail = |message: String| Error::Read { file: file.to_owned(), message };
+    if text.len() > MAX_FILE_BYTES {
+        return Err(fail(format!("{} bytes are more than {MAX_FILE_BYTES}", text.len())));
+    }
+    serde_yaml::from_str::<serde_yaml::Value>(text).map_err(|e| fail(e.to_string()))?;
+    serde_yaml::from_str::<Service>(text).map_err(|e| fail(e.to_string()))
+}

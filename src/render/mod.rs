@@ -5,11 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::api::design::{Finding, SecretSource};
+use crate::api::design::{Finding, SecretSource, Severity};
+use crate::api::session::Language;
 use crate::catalog::Catalog;
 use crate::validator::ValidatedDesign;
 
+pub mod files;
+pub mod hcl_text;
+pub mod mapping;
+pub mod network;
 pub mod schema;
+pub mod schema_check;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod tree;
+
+use schema_check::{CoreIndex, SchemaIndex};
+use tree::{Mode, Resource};
 
 /// What tags and names need beside the design.
 #[derive(Debug, Clone)]
@@ -72,6 +84,58 @@ pub struct RenderedResource {
 }
 
 /// Renders a design. Errors are findings with file and line (schema check) or path (derivation).
-pub fn render(_design: &ValidatedDesign, _catalog: &Catalog, _context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
-    todo!()
+pub fn render(design: &ValidatedDesign, catalog: &Catalog, context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
+    let index = CoreIndex::shared().map_err(|error| vec![internal("schema", &error.to_string())])?;
+    render_with(design, catalog, context, index)
+}
+
+/// Renders a design against a given schema.
+pub fn render_with(
+    design: &ValidatedDesign,
+    catalog: &Catalog,
+    context: &RenderContext,
+    index: &dyn SchemaIndex,
+) -> Result<Rendered, Vec<Finding>> {
+    let network = network::derive(design, catalog, Language::En);
+    let errors: Vec<Finding> = network.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut content = files::content(design, catalog, &network);
+    files::tag(&mut content.resources, context, index);
+    let files = files::write(design, &content).map_err(|error| vec![internal("hcl", &error.to_string())])?;
+    let problems = schema_check::check(&content.resources, index, &files);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let managed = || content.resources.iter().filter(|r| r.mode == Mode::Managed);
+    let mut variables = design.variables.clone();
+    variables.insert("region".to_owned(), design.region.clone());
+    variables.insert("compartment_ocid".to_owned(), design.compartment_id.clone());
+    Ok(Rendered {
+        variables,
+        secrets: content.secrets.iter().map(|secret| secret.need.clone()).collect(),
+        resources: managed().map(rendered).collect(),
+        types: content.resources.iter().map(|r| r.resource_type.clone()).collect(),
+        components: managed().map(|r| (r.address(), r.component.clone())).collect(),
+        files,
+    })
+}
+
+fn rendered(resource: &Resource) -> RenderedResource {
+    let mut unknown = BTreeSet::new();
+    let arguments = resource.tree.json("", &mut unknown);
+    RenderedResource { address: resource.address(), resource_type: resource.resource_type.clone(), arguments, unknown }
+}
+
+/// A fault of Galley, not of the design: said as a finding, because the design cannot be planned either way.
+fn internal(what: &str, message: &str) -> Finding {
+    Finding {
+        rule: format!("render.{what}"),
+        severity: Severity::Error,
+        path: String::new(),
+        message: message.to_owned(),
+        recommendation: None,
+        allowed: Vec::new(),
+    }
 }

@@ -1,13 +1,26 @@
 //! The pure judge: (spec, catalogue) → findings, and a [`ValidatedDesign`] when none is an error.
 //! No IO, no clock, no async; never names services.
 
+mod config;
+mod connections;
+mod contradictions;
+mod cidr;
+pub mod finding;
+pub mod labels;
+mod structure;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::api::design::{Connection, DesignSpec, Finding, Target};
+use crate::api::design::{Connection, DesignSpec, Finding, SecretSource, Severity, Target};
 use crate::api::session::Language;
 use crate::catalog::Catalog;
+use crate::render::network;
+pub use connections::allowed_connections;
+use finding::Findings;
 
 /// Everything about a design that may be relied on: ids unique, types known, every config key typed and defaulted,
 /// connections resolved and allowed. Made only by [`validate`]; nothing after it reads the raw spec.
@@ -29,6 +42,8 @@ pub struct ValidatedDesign {
     pub variables: BTreeMap<String, String>,
     /// override files, checked
     pub files: BTreeMap<String, String>,
+    /// secret variables that the spec names, with where their values come from
+    pub secrets: BTreeMap<String, SecretSource>,
 }
 
 /// One component past the gate.
@@ -66,7 +81,36 @@ pub struct Verdict {
     pub design: Option<ValidatedDesign>,
 }
 
-/// Judges a spec.
-pub fn validate(_spec: &DesignSpec, _catalog: &Catalog, _defaults: &Defaults) -> Verdict {
-    todo!()
+/// Judges a spec: structure, configuration, connections, addresses, contradictions; then completes the network once, so
+/// that what would be added (or has no room) is said before anything is rendered.
+pub fn validate(spec: &DesignSpec, catalog: &Catalog, defaults: &Defaults) -> Verdict {
+    let mut findings = Findings::new(defaults.language);
+    structure::check(spec, catalog, defaults, &mut findings);
+    let components = config::components(spec, catalog, &mut findings);
+    let connections = connections::check(spec, catalog, &mut findings);
+    cidr::check(spec, catalog, &components, &connections, &mut findings);
+    contradictions::check(spec, catalog, &components, &connections, &mut findings);
+    let design = ValidatedDesign {
+        session: spec.session_ref.clone(),
+        target: spec.target,
+        region: spec.region.clone().unwrap_or_else(|| defaults.region.clone()),
+        compartment_id: spec.compartment_id.clone().unwrap_or_else(|| defaults.compartment_id.clone()),
+        components,
+        connections,
+        variables: spec.variables.clone(),
+        files: spec.files.clone(),
+        secrets: spec.secret_variables.iter().map(|secret| (secret.name.clone(), secret.source)).collect(),
+    };
+    if !findings.has_errors() {
+        findings.items.extend(network::derive(&design, catalog, defaults.language).findings);
+    }
+    let valid = !findings.has_errors();
+    let mut findings = findings.items;
+    findings.sort_by_key(|finding| finding.severity);
+    Verdict { design: valid.then_some(design), findings }
+}
+
+/// How many findings of a severity.
+pub fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
 }

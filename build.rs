@@ -1,0 +1,27 @@
+//! Build script: embeds data files. Each concern is one function, called from `main`.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    embed_rules()
+}
+
+/// Writes `$OUT_DIR/services.rs`: an expression `&[(file name, text), …]` of every `rules/services/*.yaml`, sorted by name.
+/// Adding a service is adding a file: nothing lists them by hand.
+fn embed_rules() -> io::Result<()> {
+    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("rules/services");
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    let mut text = String::from("&[\n");
+    for path in &files {
+        println!("cargo:rerun-if-changed={}", path.display());
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        text.push_str(&format!("    ({name:?}, include_str!({:?})),\n", path.display().to_string()));
+    }
+    text.push_str("]\n");
+    let out = env::var_os("OUT_DIR").unwrap_or_default();
+    fs::write(Path::new(&out).join("services.rs"), text)
+}

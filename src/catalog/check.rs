@@ -1,0 +1,247 @@
+//! Checks one service file against itself: defaults fit their schema, every config key is used, every reference resolves.
+//! Takes the text only to name the line. No IO.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::Error;
+use super::mapping::{BlockMapping, DataMapping, Expr, ForEach, Ordered, ResourceMapping, Source, When};
+use super::service::{ConfigKey, Service, ValueType, keys_of_when};
+
+/// Line (from 1) of a key path in a block-style YAML text: each step is the next line whose key, or whose value of `key`,
+/// `name` or `type` in a list, is that step. Falls back to the nearest enclosing line that was found.
+pub fn locate(text: &str, path: &[&str]) -> usize {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut at = 0;
+    for step in path {
+        let found = lines.iter().enumerate().skip(at).find(|(_, line)| {
+            let line = line.trim_start().trim_start_matches("- ").trim_start_matches("{ ");
+            let names = |prefix: &str| line.strip_prefix(prefix).is_some_and(|rest| rest.trim_end_matches([' ', '}', ',']).trim() == *step);
+            line.strip_prefix(step).is_some_and(|rest| rest.starts_with(':')) || names("key:") || names("name:") || names("type:")
+        });
+        match found {
+            Some((index, _)) => at = index,
+            None => break,
+        }
+    }
+    at + 1
+}
+
+/// Whether a value has the type of a config key. Whole numbers may be written as `2.0`.
+pub(crate) fn has_type(value_type: ValueType, value: &Value) -> bool {
+    let whole = |value: &Value| value.as_i64().is_some() || value.as_f64().is_some_and(|f| f.fract() == 0.0 && f.abs() < 9e15);
+    match value_type {
+        ValueType::String => value.is_string(),
+        ValueType::Boolean => value.is_boolean(),
+        ValueType::Number => value.is_number(),
+        ValueType::Integer => whole(value),
+        ValueType::Integers => value.as_array().is_some_and(|items| items.iter().all(whole)),
+    }
+}
+
+struct Check<'a> {
+    file: &'a str,
+    text: &'a str,
+    service: &'a Service,
+    used: BTreeSet<String>,
+}
+
+/// Checks a service.
+pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), Error> {
+    let mut check = Check { file, text, service, used: BTreeSet::new() };
+    for (name, key) in service.config.iter() {
+        check.key(name, key)?;
+    }
+    check.placement()?;
+    for data in &service.data {
+        check.data(data)?;
+    }
+    if service.resources.is_empty() {
+        return check.fail(&["resources"], "a service has at least one resource".to_owned());
+    }
+    for resource in &service.resources {
+        check.resource(resource)?;
+    }
+    for output in &service.outputs {
+        check.when(&["outputs", &output.name], &output.when)?;
+        check.expr(&["outputs", &output.name], &output.value)?;
+    }
+    check.every_key_is_used()
+}
+
+impl Check<'_> {
+    fn fail<T>(&self, path: &[&str], message: String) -> Result<T, Error> {
+        Err(Error::Check { file: self.file.to_owned(), line: locate(self.text, path), message })
+    }
+
+    fn key(&mut self, name: &str, key: &ConfigKey) -> Result<(), Error> {
+        let path = ["config", name];
+        if let Some(pattern) = &key.pattern
+            && let Err(error) = Regex::new(&format!("^(?:{pattern})$"))
+        {
+            return self.fail(&path, format!("config key `{name}`: pattern is not a regular expression: {error}"));
+        }
+        let defaults = key.default.iter().chain(key.default_when.iter().map(|d| &d.value)).chain(&key.choices);
+        for value in defaults {
+            if !has_type(key.value_type, value) {
+                return self.fail(&path, format!("config key `{name}`: {value} is not of type {:?}", key.value_type));
+            }
+        }
+        for value in key.default.iter().chain(key.default_when.iter().map(|d| &d.value)) {
+            let number = value.as_f64();
+            let outside = !key.choices.is_empty() && !key.choices.contains(value)
+                || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
+                || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
+                || key
+                    .pattern
+                    .as_ref()
+                    .zip(value.as_str())
+                    .is_some_and(|(p, text)| Regex::new(&format!("^(?:{p})$")).is_ok_and(|regex| !regex.is_match(text)));
+            if outside {
+                return self.fail(&path, format!("config key `{name}`: default {value} is outside its own choices, range or pattern"));
+            }
+        }
+        for default in &key.default_when {
+            self.when(&path, &default.when)?;
+        }
+        if key.required && key.default.is_some() {
+            return self.fail(&path, format!("config key `{name}`: required and a default exclude each other"));
+        }
+        let aliases = key.aliases.iter().find(|alias| self.service.config.get(alias).is_some());
+        aliases.map_or(Ok(()), |alias| self.fail(&path, format!("config key `{name}`: alias `{alias}` is a config key itself")))
+    }
+
+    fn placement(&mut self) -> Result<(), Error> {
+        if let Some(placement) = &self.service.placement {
+            self.when(&["placement"], &placement.when)?;
+            if let Some(when) = &placement.public_when {
+                self.when(&["placement", "public_when"], when)?;
+            }
+        }
+        for port in &self.service.ports {
+            self.expr(&["ports", &port.name], &port.port)?;
+            if let Some(key) = &port.from {
+                self.uses(&["ports", &port.name], key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, data: &DataMapping) -> Result<(), Error> {
+        let path = ["data", data.key.as_str()];
+        self.when(&path, &data.when)?;
+        self.arguments(&path, &data.arguments)?;
+        data.blocks.iter().try_for_each(|block| self.block(&path, block))
+    }
+
+    fn resource(&mut self, resource: &ResourceMapping) -> Result<(), Error> {
+        let path = ["resources", resource.key.as_str()];
+        let same = |other: &&ResourceMapping| other.resource_type == resource.resource_type && other.suffix == resource.suffix;
+        if self.service.resources.iter().filter(same).count() > 1 {
+            return self.fail(&path, format!("two resources of type {} need different suffixes", resource.resource_type));
+        }
+        self.when(&path, &resource.when)?;
+        self.for_each(&path, resource.for_each.as_ref())?;
+        self.arguments(&path, &resource.arguments)?;
+        resource.blocks.iter().try_for_each(|block| self.block(&path, block))
+    }
+
+    fn block(&mut self, path: &[&str], block: &BlockMapping) -> Result<(), Error> {
+        let mut path = path.to_vec();
+        path.push(&block.name);
+        self.when(&path, &block.when)?;
+        self.for_each(&path, block.for_each.as_ref())?;
+        self.arguments(&path, &block.arguments)?;
+        block.blocks.iter().try_for_each(|inner| self.block(&path, inner))
+    }
+
+    fn for_each(&mut self, path: &[&str], for_each: Option<&ForEach>) -> Result<(), Error> {
+        match for_each {
+            Some(ForEach::Config(key)) => self.uses(path, key),
+            Some(ForEach::Routes | ForEach::Connections(_)) | None => Ok(()),
+        }
+    }
+
+    fn arguments(&mut self, path: &[&str], arguments: &Ordered<Expr>) -> Result<(), Error> {
+        for (name, value) in arguments.iter() {
+            let mut path = path.to_vec();
+            path.push(name);
+            self.expr(&path, value)?;
+        }
+        Ok(())
+    }
+
+    fn expr(&mut self, path: &[&str], expr: &Expr) -> Result<(), Error> {
+        let mut inside = Vec::new();
+        expr.walk(&mut |e| inside.push(e));
+        for expr in inside {
+            self.when(path, &expr.when)?;
+            let problem = match &expr.source {
+                Source::Config(key) => {
+                    self.uses(path, key)?;
+                    self.unconverted(key, expr)
+                }
+                Source::Name(rule) if self.service.naming.get(rule).is_none() => Some(format!("there is no naming rule `{rule}`")),
+                Source::Secret(name) if !self.service.secrets.iter().any(|s| s.name == *name) => {
+                    Some(format!("there is no secret `{name}`"))
+                }
+                Source::Resource(key, _) if !self.service.resources.iter().any(|r| r.key == *key) => {
+                    Some(format!("there is no resource with key `{key}`"))
+                }
+                Source::Data(key, _) if !self.service.data.iter().any(|d| d.key == *key) => {
+                    Some(format!("there is no data source with key `{key}`"))
+                }
+                Source::Literal(_)
+                | Source::List(_)
+                | Source::Map(_)
+                | Source::DisplayName
+                | Source::Name(_)
+                | Source::Template(..)
+                | Source::Ref(_)
+                | Source::Resource(..)
+                | Source::Data(..)
+                | Source::Secret(_)
+                | Source::Each(_)
+                | Source::Placement(_) => None,
+            };
+            if let Some(problem) = problem {
+                return self.fail(path, problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// A choice that the conversion table does not know would be lost silently.
+    fn unconverted(&self, key: &str, expr: &Expr) -> Option<String> {
+        let choices = &self.service.config.get(key)?.choices;
+        let missing = choices.iter().filter_map(Value::as_str).find(|choice| !expr.convert.contains_key(*choice))?;
+        (!expr.convert.is_empty()).then(|| format!("`convert` has no entry for choice `{missing}` of config key `{key}`"))
+    }
+
+    fn when(&mut self, path: &[&str], when: &When) -> Result<(), Error> {
+        keys_of_when(when).try_for_each(|key| self.uses(path, key))
+    }
+
+    fn uses(&mut self, path: &[&str], key: &str) -> Result<(), Error> {
+        self.used.insert(key.to_owned());
+        match self.service.config.get(key) {
+            Some(_) => Ok(()),
+            None => self.fail(path, format!("there is no config key `{key}`")),
+        }
+    }
+
+    /// A key that people may set and that changes nothing is a lie.
+    fn every_key_is_used(&self) -> Result<(), Error> {
+        // The roles that read a key of their own: see `render::mapping` and `render::network`.
+        let by_role = |key: &str| match self.service.network {
+            Some(role) => super::service::keys_of_role(role).contains(&key),
+            None => key == "availability_domain",
+        };
+        match self.service.config.iter().find(|(key, _)| !self.used.contains(*key) && !by_role(key)) {
+            Some((key, _)) => self.fail(&["config", key], format!("config key `{key}` is used by nothing")),
+            None => Ok(()),
+        }
+    }
+}

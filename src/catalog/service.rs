@@ -1,0 +1,362 @@
+//! One service type: what a person may say about it (config, connections, placement, ports) and what it becomes.
+//! Only data types; `deny_unknown_fields` everywhere, because a misspelt key in a service file must not be silence.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::mapping::{DataMapping, Expr, Ordered, ResourceMapping, When};
+use crate::api::session::Language;
+
+/// A text in both languages.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// Japanese
+    pub ja: String,
+    /// English
+    pub en: String,
+}
+
+impl Text {
+    /// The text in a language.
+    pub fn get(&self, language: Language) -> &str {
+        match language {
+            Language::Ja => &self.ja,
+            Language::En => &self.en,
+        }
+    }
+}
+
+/// A service type: one file of `rules/services/`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// name in designs, such as `adb`
+    #[serde(rename = "type")]
+    pub service_type: String,
+    /// short name
+    pub names: Text,
+    /// what it is and when to take it
+    pub description: Text,
+    /// file its resources go to: `network.tf`, `compute.tf`, `database.tf`, `storage.tf`, …
+    pub tier: String,
+    /// part it plays in the network, if it is network
+    pub network: Option<NetworkRole>,
+    /// how it stands in a subnet; absent = it never does
+    pub placement: Option<Placement>,
+    /// ports it listens on
+    #[serde(default)]
+    pub ports: Vec<Port>,
+    /// what its own NSG lets out
+    #[serde(default)]
+    pub egress: Vec<Egress>,
+    /// config keys in the order people read them
+    #[serde(default)]
+    pub config: Ordered<ConfigKey>,
+    /// connection type → service types it may end at
+    #[serde(default)]
+    pub connections: Ordered<Vec<String>>,
+    /// names made by rule
+    #[serde(default)]
+    pub naming: Ordered<NameRule>,
+    /// secret variables
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+    /// data sources
+    #[serde(default)]
+    pub data: Vec<DataMapping>,
+    /// managed resources, the primary one first
+    pub resources: Vec<ResourceMapping>,
+    /// Terraform outputs
+    #[serde(default)]
+    pub outputs: Vec<Output>,
+}
+
+impl Service {
+    /// The config key of that name or alias, with its real name.
+    pub fn key(&self, name: &str) -> Option<(&str, &ConfigKey)> {
+        self.config.iter().find(|(key, schema)| *key == name || schema.aliases.iter().any(|alias| alias == name))
+    }
+    /// Service types a connection of that type may end at.
+    pub fn targets(&self, connection_type: &str) -> &[String] {
+        self.connections.get(connection_type).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Parts of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkRole {
+    /// virtual cloud network
+    Vcn,
+    /// subnet
+    Subnet,
+    /// internet gateway
+    InternetGateway,
+    /// NAT gateway
+    NatGateway,
+    /// service gateway
+    ServiceGateway,
+    /// route table
+    RouteTable,
+    /// security list
+    SecurityList,
+}
+
+/// How a service stands in a subnet.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placement {
+    /// when it needs a subnet at all
+    #[serde(default)]
+    pub when: When,
+    /// tier of the derived subnet
+    pub tier: SubnetTier,
+    /// when it belongs into a public subnet
+    pub public_when: Option<When>,
+    /// whether it carries a network security group
+    #[serde(default)]
+    pub nsg: bool,
+}
+
+/// Purposes of subnets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubnetTier {
+    /// reachable from the internet
+    Public,
+    /// private, applications
+    App,
+    /// private, databases
+    Db,
+}
+
+/// A port a service listens on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// short name, part of Terraform labels
+    pub name: String,
+    /// tcp or udp
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// the port: literal or config key (a list-valued key opens each)
+    pub port: Expr,
+    /// connection types that use it
+    #[serde(default)]
+    pub via: Vec<String>,
+    /// true: open to the internet when the component stands in a public subnet
+    #[serde(default)]
+    pub public: bool,
+    /// config key with a CIDR that may reach it beside the connections
+    pub from: Option<String>,
+}
+
+/// Transport protocols.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP
+    #[default]
+    Tcp,
+    /// UDP
+    Udp,
+}
+
+/// What an NSG lets out beside connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Egress {
+    /// HTTP and HTTPS to anywhere (packages, images, APIs)
+    Web,
+    /// HTTPS to OCI services
+    Services,
+}
+
+/// A config key.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigKey {
+    /// type of the value
+    #[serde(rename = "type")]
+    pub value_type: ValueType,
+    /// value when none is given
+    pub default: Option<Value>,
+    /// another default when a condition on other keys holds; the first that does
+    #[serde(default)]
+    pub default_when: Vec<DefaultWhen>,
+    /// closed set of values
+    #[serde(default)]
+    pub choices: Vec<Value>,
+    /// least number
+    pub minimum: Option<f64>,
+    /// greatest number
+    pub maximum: Option<f64>,
+    /// regular expression a text must match as a whole
+    pub pattern: Option<String>,
+    /// what a text means, checked by code
+    pub format: Option<Format>,
+    /// most characters of a text, most members of a list
+    pub max_length: Option<usize>,
+    /// whether a design must say it
+    #[serde(default)]
+    pub required: bool,
+    /// whether two components may not have the same value
+    #[serde(default)]
+    pub unique: bool,
+    /// other names people use for it
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// what it means
+    pub description: Text,
+}
+
+/// A default under a condition.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultWhen {
+    /// condition on keys that stand before this one
+    pub when: When,
+    /// the default then
+    pub value: Value,
+}
+
+/// Types of config values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ValueType {
+    /// text
+    String,
+    /// whole number
+    Integer,
+    /// number
+    Number,
+    /// true or false
+    Boolean,
+    /// list of whole numbers
+    Integers,
+}
+
+/// What a text means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// IPv4 network in CIDR notation
+    Cidr,
+    /// IPv4 network of a VCN: /16 to /28
+    VcnCidr,
+}
+
+/// How a name is made that OCI restricts.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameRule {
+    /// what it is made from
+    pub from: NameSource,
+    /// characters it may have beside letters and digits
+    #[serde(default)]
+    pub symbols: String,
+    /// what stands for a run of other characters; empty = they are dropped
+    #[serde(default)]
+    pub separator: String,
+    /// whether it must start with a letter
+    #[serde(default)]
+    pub letter_first: bool,
+    /// most characters, suffix included
+    pub max_length: usize,
+    /// when a short hash of session and component id is appended
+    #[serde(default)]
+    pub suffix: Suffix,
+    /// whether it is made lower case
+    #[serde(default)]
+    pub lower: bool,
+}
+
+/// What a name is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameSource {
+    /// the component's label
+    Label,
+    /// the display name
+    DisplayName,
+}
+
+/// When a hash is appended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suffix {
+    /// always: the name is unique in more than the design
+    Always,
+    /// when the source had to be changed: two sources never become one name
+    #[default]
+    WhenChanged,
+}
+
+/// A secret variable of a component: `<label>_<name>`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// last part of the variable's name
+    pub name: String,
+    /// characters of a generated value
+    pub length: usize,
+    /// symbols it may use; at least one is used when not empty
+    #[serde(default)]
+    pub symbols: String,
+    /// what it is
+    pub description: Text,
+}
+
+/// A Terraform output: `<label>_<name>`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// last part of the output's name
+    pub name: String,
+    /// when it exists
+    #[serde(default)]
+    pub when: When,
+    /// its value
+    pub value: Expr,
+    /// whether Terraform hides it
+    #[serde(default)]
+    pub sensitive: bool,
+    /// what it is
+    pub description: Text,
+}
+
+/// Every key a mapping names, for the check that none is ignored.
+pub(super) fn keys_of_when(when: &When) -> impl Iterator<Item = &String> {
+    when.config.keys().chain(&when.set).chain(&when.unset)
+}
+
+/// Values of config keys by name.
+pub type Config = BTreeMap<String, Value>;
+
+impl When {
+    /// Whether it holds. `public`: None when the component stands in no subnet.
+    pub fn holds(&self, config: &Config, public: Option<bool>) -> bool {
+        let When { config: wanted, set, unset, placed, public: wanted_public } = self;
+        wanted.iter().all(|(key, value)| match (config.get(key), value) {
+            (Some(actual), Value::Array(any)) => any.contains(actual),
+            (Some(actual), value) => actual == value,
+            (None, _) => false,
+        }) && set.iter().all(|key| config.contains_key(key))
+            && unset.iter().all(|key| !config.contains_key(key))
+            && placed.is_none_or(|wanted| wanted == public.is_some())
+            && wanted_public.is_none_or(|wanted| public == Some(wanted))
+    }
+}
+
+/// Config keys that the network derivation reads by name from components of a network role.
+pub(super) fn keys_of_role(role: NetworkRole) -> &'static [&'static str] {
+    match role {
+        NetworkRole::Vcn => &["cidr_block"],
+        NetworkRole::Subnet => &["cidr_block", "prohibit_public_ip"],
+        NetworkRole::RouteTable => &["destination"],
+        NetworkRole::InternetGateway | NetworkRole::NatGateway | NetworkRole::ServiceGateway | NetworkRole::SecurityList => &[],
+    }
+}

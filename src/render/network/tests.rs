@@ -1,0 +1,190 @@
+//! Partial networks as a table, and VCNs of every size.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::design::Severity;
+use crate::render::tests::{judge, spec};
+
+fn derived(components: Value, connections: Value) -> (Network, Vec<Finding>) {
+    let verdict = judge(&spec(&json!({"components": components, "connections": connections})));
+    let design = verdict.design.unwrap_or_else(|| panic!("{:#?}", verdict.findings));
+    (derive(&design, &Catalog::embedded().unwrap(), Language::En), verdict.findings)
+}
+
+fn part(id: &str, service_type: &str, config: Value) -> Value {
+    json!({"id": id, "service_type": service_type, "config": config})
+}
+
+fn labels(network: &Network) -> Vec<&str> {
+    network.derived.iter().map(|c| c.label.as_str()).collect()
+}
+
+#[test]
+fn partial_networks_are_completed_and_nothing_brought_is_overridden() {
+    let vm = || part("vm", "compute", json!({}));
+    let vcn = || part("net", "vcn", json!({}));
+    let private = || part("p", "subnet", json!({"prohibit_public_ip": true}));
+    let rows: Vec<(Vec<Value>, Vec<Value>, Vec<&str>, &str)> = vec![
+        (vec![vcn()], vec![], vec![], "a VCN alone needs nothing"),
+        (vec![vcn(), part("b", "objectstorage", json!({}))], vec![], vec![], "a bucket needs no network"),
+        (vec![vcn(), part("d", "adb", json!({"endpoint_type": "public"}))], vec![], vec![], "a public database needs no network"),
+        (
+            vec![vm()],
+            vec![],
+            vec!["network", "network_private_app", "network_private_routes", "network_nat", "network_sgw", "network_empty_list"],
+            "no VCN at all: one is made",
+        ),
+        (
+            vec![vcn(), vm(), private()],
+            vec![],
+            vec!["net_private_routes", "net_nat", "net_sgw", "net_empty_list"],
+            "the brought private subnet is used",
+        ),
+        (
+            vec![vcn(), vm(), private(), part("nat", "nat_gateway", json!({})), part("rt", "route_table", json!({}))],
+            vec![],
+            vec!["net_sgw", "net_empty_list"],
+            "only the service gateway was missing: no private workload without a way to OCI services",
+        ),
+        (
+            vec![vcn(), part("vm", "compute", json!({"assign_public_ip": true}))],
+            vec![],
+            vec!["net_public", "net_public_routes", "net_igw", "net_empty_list"],
+            "a public workload gets a public subnet",
+        ),
+        (
+            vec![vcn(), part("d", "adb", json!({})), part("db", "subnet", json!({"prohibit_public_ip": true})), vm()],
+            vec![],
+            vec!["net_private_app", "net_private_routes", "net_nat", "net_sgw", "net_empty_list"],
+            "a subnet for databases is left to databases",
+        ),
+    ];
+    for (components, connections, expected, reason) in rows {
+        let (network, findings) = derived(json!(components), json!(connections));
+        let (mut got, mut want) = (labels(&network), expected);
+        got.sort_unstable();
+        want.sort_unstable();
+        assert_eq!(got, want, "{reason}");
+        assert_eq!(findings.iter().any(|f| f.rule == "network.completed"), !want.is_empty(), "{reason}: it is reported");
+    }
+}
+
+#[test]
+fn a_brought_private_table_gets_nat_and_service_gateway_and_the_report_says_so() {
+    let components = json!([
+        part("net", "vcn", json!({})),
+        part("p", "subnet", json!({"prohibit_public_ip": true})),
+        part("table", "route_table", json!({"destination": "0.0.0.0/0"})),
+        part("nat", "nat_gateway", json!({})),
+        part("sgw", "service_gateway", json!({})),
+    ]);
+    let link = json!([{"source_id": "table", "target_id": "p", "connection_type": "attached_to"}]);
+    let (network, findings) = derived(components, link);
+    let gateways: Vec<&str> = network.routes["table"].iter().map(|r| r.label.as_str()).collect();
+    assert_eq!(gateways, ["nat", "sgw"]);
+    assert_eq!(network.routes["table"][1].destination, Peer::Services);
+    let note = findings.iter().find(|f| f.rule == "network.routes-completed").unwrap();
+    assert_eq!((note.severity, note.path.as_str()), (Severity::Info, "components[table]"));
+}
+
+#[test]
+fn tables_are_matched_by_connection_first_then_by_name_also_in_japanese() {
+    let components = json!([
+        part("net", "vcn", json!({})),
+        part("pub", "subnet", json!({"cidr_block": "10.0.0.0/24"})),
+        part("app", "subnet", json!({"cidr_block": "10.0.1.0/24", "prohibit_public_ip": true})),
+        {"id": "rt1", "service_type": "route_table", "display_name": "非公開ルート表", "config": {}},
+        {"id": "rt2", "service_type": "route_table", "display_name": "公開ルート表", "config": {}},
+    ]);
+    let (network, _) = derived(components, json!([]));
+    assert_eq!(network.subnets["pub"].route_table, "rt2");
+    assert_eq!(network.subnets["app"].route_table, "rt1");
+}
+
+#[test]
+fn one_table_cannot_serve_public_and_private_subnets() {
+    let components = json!([
+        part("net", "vcn", json!({})),
+        part("pub", "subnet", json!({})),
+        part("app", "subnet", json!({"prohibit_public_ip": true})),
+        part("rt", "route_table", json!({})),
+    ]);
+    let links = json!([
+        {"source_id": "rt", "target_id": "pub", "connection_type": "attached_to"},
+        {"source_id": "app", "target_id": "rt", "connection_type": "attached_to"},
+    ]);
+    let verdict = judge(&spec(&json!({"components": components, "connections": links})));
+    assert!(verdict.design.is_none());
+    assert_eq!(verdict.findings[0].rule, "network.route-table-kind");
+}
+
+#[test]
+fn vcns_of_every_size_hold_their_subnets() {
+    for prefix in [16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27, 28] {
+        let (network, _) = derived(
+            json!([
+                part("net", "vcn", json!({"cidr_block": format!("192.168.0.0/{prefix}")})),
+                part("web", "compute", json!({"assign_public_ip": true})),
+                part("app", "compute", json!({})),
+                part("db", "adb", json!({})),
+            ]),
+            json!([]),
+        );
+        let vcn = network.vcns["net"];
+        let subnets: Vec<Ipv4Net> = network.subnets.values().map(|s| s.cidr).collect();
+        assert_eq!(subnets.len(), 3, "/{prefix}");
+        for (index, subnet) in subnets.iter().enumerate() {
+            assert!(vcn.contains(subnet) && subnet.prefix_len() == (prefix + 2).clamp(24, 30), "/{prefix}: {subnet}");
+            assert!(subnets.iter().skip(index + 1).all(|other| !subnet.contains(other) && !other.contains(subnet)));
+        }
+    }
+}
+
+#[test]
+fn a_vcn_without_room_is_an_error_before_anything_is_planned() {
+    let components = json!([
+        part("net", "vcn", json!({"cidr_block": "10.0.0.0/28"})),
+        part("all", "subnet", json!({"cidr_block": "10.0.0.0/28"})),
+        part("vm", "compute", json!({})),
+    ]);
+    let verdict = judge(&spec(&json!({"components": components, "connections": []})));
+    assert!(verdict.findings.iter().any(|f| f.rule == "network.no-room" && f.path == "components[vm]"), "{:#?}", verdict.findings);
+}
+
+#[test]
+fn more_components_than_addresses_are_an_error() {
+    let mut components = vec![part("net", "vcn", json!({"cidr_block": "10.0.0.0/28"}))];
+    components.extend((0..3).map(|n| part(&format!("vm{n}"), "compute", json!({}))));
+    let verdict = judge(&spec(&json!({"components": components, "connections": []})));
+    assert_eq!(verdict.findings[0].rule, "network.crowded");
+}
+
+#[test]
+fn two_vcns_are_completed_apart() {
+    let (network, _) = derived(
+        json!([
+            part("a", "vcn", json!({"cidr_block": "10.0.0.0/16"})),
+            part("b", "vcn", json!({"cidr_block": "10.1.0.0/20"})),
+            part("va", "compute", json!({})),
+            part("vb", "compute", json!({})),
+        ]),
+        json!([
+            {"source_id": "va", "target_id": "a", "connection_type": "deployed_in"},
+            {"source_id": "vb", "target_id": "b", "connection_type": "deployed_in"},
+            {"source_id": "va", "target_id": "vb", "connection_type": "http"},
+        ]),
+    );
+    assert_eq!(network.placements["va"].subnet, "a_private_app");
+    assert_eq!(network.placements["vb"].subnet, "b_private_app");
+    assert_eq!(network.owner["b_nat"], "b");
+    assert_eq!(network.subnets["b_private_app"].route_table, "b_private_routes");
+    assert!(network.findings.iter().any(|f| f.rule == "network.other-vcn"));
+}
+
+#[test]
+fn nothing_is_open_to_the_internet_unless_the_design_says_so() {
+    let (network, _) = derived(json!([part("net", "vcn", json!({})), part("vm", "compute", json!({"assign_public_ip": true}))]), json!([]));
+    assert!(network.placements["vm"].public);
+    assert!(network.rules.iter().all(|rule| rule.flow == Flow::Egress), "{:#?}", network.rules);
+}

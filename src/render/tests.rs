@@ -1,0 +1,409 @@
+//! Whole designs through validation and rendering: expectations, golden files, hostile names, real `terraform fmt`,
+//! and properties of random designs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ipnet::Ipv4Net;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::design::{Component, Connection, DesignSpec};
+use crate::validator::{Defaults, Verdict, validate};
+
+pub(crate) fn spec(document: &Value) -> DesignSpec {
+    let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
+    let components = document["components"].as_array().cloned().unwrap_or_default();
+    let connections = document["connections"].as_array().cloned().unwrap_or_default();
+    DesignSpec {
+        session_ref: "s-01h".to_owned(),
+        components: components
+            .iter()
+            .map(|c| Component {
+                id: text(c, "id"),
+                service_type: text(c, "service_type"),
+                display_name: c["display_name"].as_str().map(str::to_owned),
+                config: c["config"].as_object().cloned().unwrap_or_default().into_iter().collect(),
+            })
+            .collect(),
+        connections: connections
+            .iter()
+            .map(|c| Connection {
+                source_id: text(c, "source_id"),
+                target_id: text(c, "target_id"),
+                connection_type: text(c, "connection_type"),
+                description: None,
+            })
+            .collect(),
+        ..DesignSpec::default()
+    }
+}
+
+pub(crate) fn judge(spec: &DesignSpec) -> Verdict {
+    let defaults =
+        Defaults { region: "ap-osaka-1".to_owned(), compartment_id: "ocid1.compartment.oc1..aaaa".to_owned(), language: Language::En };
+    validate(spec, &Catalog::embedded().unwrap(), &defaults)
+}
+
+fn context() -> RenderContext {
+    RenderContext { session: "s-01h".to_owned(), design_uid: "11111111-2222-3333-4444-555555555555".to_owned() }
+}
+
+pub(crate) fn rendered(spec: &DesignSpec) -> Rendered {
+    let verdict = judge(spec);
+    let design = verdict.design.unwrap_or_else(|| panic!("{:#?}", verdict.findings));
+    render(&design, &Catalog::embedded().unwrap(), &context()).unwrap_or_else(|f| panic!("{f:#?}"))
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(name: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(root().join("tests/designs").join(name)).unwrap()).unwrap()
+}
+
+fn terraform(args: &[&str], folder: &Path) -> (bool, String) {
+    let config = folder.join("cli.tfrc");
+    std::fs::write(&config, "").unwrap();
+    let output = Command::new("terraform")
+        .args(args)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TF_CLI_CONFIG_FILE", &config)
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("HOME", folder)
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+fn assert_formatted(rendered: &Rendered) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in &rendered.files {
+        let name = if name == "terraform.tfvars.example" { "terraform.tfvars" } else { name };
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let (clean, text) = terraform(&["fmt", "-check", "-diff"], folder.path());
+    assert!(clean, "{text}");
+}
+
+fn argument<'a>(rendered: &'a Rendered, address: &str, name: &str) -> &'a Value {
+    let resource = rendered.resources.iter().find(|r| r.address == address);
+    &resource.unwrap_or_else(|| panic!("no {address} in {:?}", rendered.components.keys())).arguments[name]
+}
+
+fn count(rendered: &Rendered, resource_type: &str) -> usize {
+    rendered.resources.iter().filter(|r| r.resource_type == resource_type).count()
+}
+
+#[test]
+fn the_verification_design_renders_what_it_expects() {
+    let out = rendered(&spec(&document("compute-adb-verify.json")));
+    assert_eq!(argument(&out, "oci_database_autonomous_database.adb", "is_free_tier"), &json!(true));
+    let adb = out.resources.iter().find(|r| r.resource_type == "oci_database_autonomous_database").unwrap();
+    for absent in ["subnet_id", "nsg_ids", "whitelisted_ips", "is_access_control_enabled", "compute_model", "compute_count"] {
+        assert!(adb.arguments.get(absent).is_none(), "{absent}");
+    }
+    assert_eq!(adb.arguments["cpu_core_count"], json!(1));
+    assert_eq!(adb.arguments["db_name"], json!("devatp"));
+    assert_eq!(adb.arguments["db_workload"], json!("OLTP"));
+    assert!(out.files["compute.tf"].contains("source_id   = data.oci_core_images.vm.images[0].id"), "{}", out.files["compute.tf"]);
+    assert!(out.files["compute.tf"].contains("operating_system         = \"Oracle Linux\"\n  operating_system_version = \"9\""));
+    assert_eq!(argument(&out, "oci_core_instance.vm", "create_vnic_details")[0]["assign_public_ip"], json!("false"));
+    for absent in ["image_id", "subnet_id", "tenancy_ocid"] {
+        assert!(!out.files["variables.tf"].contains(absent), "{absent}");
+    }
+    for (resource_type, expected) in [
+        ("oci_core_vcn", 1),
+        ("oci_core_subnet", 1),
+        ("oci_core_nat_gateway", 1),
+        ("oci_core_service_gateway", 1),
+        ("oci_core_internet_gateway", 0),
+        ("oci_core_route_table", 1),
+        ("oci_core_security_list", 1),
+        ("oci_core_instance", 1),
+        ("oci_database_autonomous_database", 1),
+    ] {
+        assert_eq!(count(&out, resource_type), expected, "{resource_type}");
+    }
+    assert_eq!(out.secrets.len(), 1);
+    assert_eq!(out.secrets[0].name, "adb_admin_password");
+    assert_eq!(out.components["oci_core_subnet.vcn_private_app"], "vcn");
+    let names = regex::Regex::new("^[A-Za-z_][A-Za-z0-9_]*$").unwrap();
+    assert!(out.resources.iter().all(|r| names.is_match(r.address.split('.').nth(1).unwrap())));
+    assert_formatted(&out);
+}
+
+/// Everything of the ten types at once: two kinds of subnets brought, a private database, connections of all kinds.
+fn network_heavy() -> DesignSpec {
+    spec(&json!({
+        "components": [
+            {"id": "vcn", "service_type": "vcn", "display_name": "本番 VCN", "config": {"cidr_block": "172.16.0.0/20"}},
+            {"id": "public", "service_type": "subnet", "display_name": "Public", "config": {"cidr_block": "172.16.0.0/24"}},
+            {"id": "app", "service_type": "subnet", "display_name": "App", "config": {"prohibit_public_ip": true}},
+            {"id": "private_rt", "service_type": "route_table", "display_name": "Private routes", "config": {}},
+            {"id": "web_list", "service_type": "security_list", "display_name": "Public list", "config": {"ingress_port": 443}},
+            {"id": "igw", "service_type": "internet_gateway", "config": {}},
+            {"id": "web", "service_type": "compute", "display_name": "Web", "config": {"public_ports": [80, 443], "ssh_source_cidr": "203.0.113.0/24", "ssh_public_key": "ssh-ed25519 AAAAC3Nza me@x", "boot_volume_size_in_gbs": 100}},
+            {"id": "api", "service_type": "compute", "config": {"http_port": 8080, "shape": "VM.Standard.A1.Flex", "image_os": "Ubuntu 22.04"}},
+            {"id": "db", "service_type": "adb", "display_name": "業務 DB", "config": {"workload_type": "ADW", "cpu_core_count": 2}},
+            {"id": "lake", "service_type": "objectstorage", "display_name": "Data Lake (生)", "config": {"versioning": "Enabled"}}
+        ],
+        "connections": [
+            {"source_id": "public", "target_id": "vcn", "connection_type": "deployed_in"},
+            {"source_id": "web", "target_id": "public", "connection_type": "deployed_in"},
+            {"source_id": "api", "target_id": "app", "connection_type": "deployed_in"},
+            {"source_id": "db", "target_id": "vcn", "connection_type": "deployed_in"},
+            {"source_id": "web", "target_id": "api", "connection_type": "http"},
+            {"source_id": "api", "target_id": "db", "connection_type": "private_endpoint"},
+            {"source_id": "api", "target_id": "lake", "connection_type": "service_gateway"}
+        ]
+    }))
+}
+
+#[test]
+fn a_heavy_network_is_completed_and_the_rules_follow_the_connections() {
+    let out = rendered(&network_heavy());
+    assert_formatted(&out);
+    assert_eq!(count(&out, "oci_core_subnet"), 3, "public and app brought, db derived");
+    assert_eq!(count(&out, "oci_core_route_table"), 2, "private brought, public derived");
+    assert_eq!(count(&out, "oci_core_network_security_group"), 3);
+    let rule = |label: &str| {
+        let address = format!("oci_core_network_security_group_security_rule.{label}");
+        argument(&out, &address, "tcp_options")[0]["destination_port_range"][0]["min"].clone()
+    };
+    assert_eq!(rule("api_from_web_8080"), json!(8080));
+    assert_eq!(rule("web_to_api_8080"), json!(8080));
+    assert_eq!(rule("db_from_api_1521"), json!(1521));
+    assert_eq!(rule("web_public_443"), json!(443));
+    assert_eq!(rule("web_ssh_22"), json!(22));
+    let open: Vec<_> = out
+        .resources
+        .iter()
+        .filter(|r| r.arguments["direction"] == json!("INGRESS") && r.arguments["source"] == json!("0.0.0.0/0"))
+        .collect();
+    assert_eq!(open.len(), 2, "only the public ports the design names");
+    let db = out.resources.iter().find(|r| r.address == "oci_database_autonomous_database.db").unwrap();
+    assert_eq!(db.arguments["compute_count"], json!(8), "2 OCPUs are 8 ECPUs");
+    assert_eq!(db.arguments["db_workload"], json!("LH"));
+    assert!(db.unknown.contains("subnet_id") && db.unknown.contains("nsg_ids"));
+    let network = &out.files["network.tf"];
+    assert!(network.contains("route_table_id             = oci_core_route_table.private_rt.id"), "{network}");
+    assert!(network.contains("data.oci_core_services.all_services.services[0].cidr_block"), "{network}");
+    let bucket = argument(&out, "oci_objectstorage_bucket.lake", "name").as_str().unwrap().to_owned();
+    assert!(bucket.starts_with("Data-Lake-") && bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{bucket}");
+}
+
+#[test]
+fn golden_files_of_two_designs_are_current() {
+    for (name, out) in
+        [("compute-adb-verify", rendered(&spec(&document("compute-adb-verify.json")))), ("network-heavy", rendered(&network_heavy()))]
+    {
+        let folder = root().join("tests/golden/render").join(name);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            for (file, text) in &out.files {
+                std::fs::write(folder.join(file), text).unwrap();
+            }
+        }
+        for (file, text) in &out.files {
+            let golden = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+            assert_eq!(*text, golden, "{name}/{file} is stale: run the tests with UPDATE_GOLDEN=1 and read the difference");
+        }
+    }
+}
+
+const HOSTILE: &[&str] = &[
+    "本番 Web サーバー",
+    "a \"quoted\" name",
+    "${var.compartment_ocid}",
+    "%{ if true }x%{ endif }",
+    "${a}%${file(\"/etc/passwd\")}",
+    "${a}$${b} $$${c} %%{d} $%{e} %${f}",
+    "line\nbreak\tand tab",
+    "}\nresource \"oci_core_vcn\" \"evil\" {\n",
+    "back\\slash \\\" \\n \\u0041",
+    "trailing $",
+    "100% $5 {x}",
+    "<<EOT\nEOT",
+    "# comment // /* */",
+    "😀 = [\"]\"]",
+    "a\u{2028}b\u{feff}",
+];
+
+#[test]
+fn hostile_display_names_survive_literally() {
+    for name in HOSTILE {
+        let out = rendered(&spec(
+            &json!({"components": [{"id": "vcn", "service_type": "vcn", "display_name": name, "config": {}}], "connections": []}),
+        ));
+        let body: hcl::Body = hcl::parse(&out.files["network.tf"]).unwrap();
+        assert_eq!(body.blocks().count(), 1, "{name:?}: nothing but the VCN");
+        let vcn = body.blocks().next().unwrap();
+        let expr = vcn.body().attributes().find(|a| a.key() == "display_name").unwrap().expr().clone();
+        use hcl::eval::{Context, Evaluate};
+        assert_eq!(expr.evaluate(&Context::new()).unwrap(), hcl::Value::from(*name), "{name:?}");
+        assert_eq!(argument(&out, "oci_core_vcn.vcn", "display_name"), &json!(name));
+        assert_formatted(&out);
+    }
+}
+
+#[test]
+fn terraform_itself_reads_hostile_text_back_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocks: Vec<hcl::Block> = HOSTILE
+        .iter()
+        .enumerate()
+        .map(|(index, text)| {
+            let label = format!("o{index}");
+            hcl::Block::builder("output").add_label(label).add_attribute(("value", tree::text_expression(text))).build()
+        })
+        .collect();
+    std::fs::write(folder.path().join("main.tf"), hcl_text::text(&blocks).unwrap()).unwrap();
+    let (done, text) = terraform(&["apply", "-auto-approve", "-no-color"], folder.path());
+    assert!(done, "{text}");
+    let (_, text) = terraform(&["output", "-json"], folder.path());
+    let outputs: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+    for (index, name) in HOSTILE.iter().enumerate() {
+        assert_eq!(outputs[&format!("o{index}")]["value"], json!(name));
+    }
+}
+
+#[test]
+fn ids_of_any_language_become_unique_ascii_labels() {
+    let components: Vec<Value> = ["データベース", "サーバ", "web-1", "Web2", "9lives", "vcn", "résumé"]
+        .iter()
+        .map(|id| json!({"id": id, "service_type": "objectstorage", "display_name": "同じ名前", "config": {}}))
+        .collect();
+    let out = rendered(&spec(&json!({"components": components, "connections": []})));
+    let addresses: BTreeSet<&str> = out.resources.iter().map(|r| r.address.as_str()).collect();
+    assert_eq!(addresses.len(), 7);
+    let names: BTreeSet<&str> = out.resources.iter().map(|r| r.arguments["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 7, "{names:?}");
+    assert!(addresses.contains("oci_objectstorage_bucket.web_1") && addresses.contains("oci_objectstorage_bucket.web2"));
+    assert!(addresses.iter().all(|a| a.is_ascii()));
+}
+
+#[test]
+fn every_managed_resource_that_takes_tags_is_tagged() {
+    let out = rendered(&network_heavy());
+    for resource in out.resources.iter().filter(|r| r.resource_type != "oci_core_network_security_group_security_rule") {
+        let tags = &resource.arguments["freeform_tags"];
+        assert_eq!(tags["galley-address"], json!(resource.address));
+        assert_eq!(tags["galley-session"], json!("s-01h"));
+        assert_eq!(tags["galley-design"], json!(context().design_uid));
+    }
+}
+
+#[test]
+fn every_service_file_agrees_with_the_provider_schema() {
+    let errors = schema_check::check_catalog(&Catalog::embedded().unwrap(), &CoreIndex::read().unwrap());
+    assert_eq!(errors, []);
+}
+
+/// Sets every key of every service to something that is not its default and looks for the difference.
+#[test]
+fn no_config_key_is_ignored() {
+    let catalog = Catalog::embedded().unwrap();
+    for service in catalog.services() {
+        let id = "x";
+        let with = |config: Value| {
+            let mut components = vec![json!({"id": id, "service_type": service.service_type, "config": config})];
+            if service.service_type != "vcn" {
+                components.push(json!({"id": "vcn", "service_type": "vcn", "config": {}}));
+            }
+            let mut connections = vec![];
+            if service.service_type == "route_table" {
+                components.push(json!({"id": "pub", "service_type": "subnet", "config": {}}));
+            }
+            if service.service_type == "compute" {
+                components.push(json!({"id": "pub", "service_type": "subnet", "config": {}}));
+                components.push(json!({"id": "peer", "service_type": "compute", "config": {}}));
+                connections.push(json!({"source_id": id, "target_id": "pub", "connection_type": "deployed_in"}));
+                connections.push(json!({"source_id": "peer", "target_id": id, "connection_type": "http"}));
+                connections.push(json!({"source_id": "peer", "target_id": id, "connection_type": "https"}));
+            }
+            rendered(&spec(&json!({"components": components, "connections": connections})))
+        };
+        let plain = with(json!({}));
+        for (key, schema) in service.config.iter() {
+            let other = schema.choices.iter().find(|choice| Some(*choice) != schema.default.as_ref()).cloned();
+            let value = other.unwrap_or_else(|| match key {
+                "cidr_block" if service.service_type == "vcn" => json!("10.9.0.0/16"),
+                "cidr_block" => json!("10.0.77.0/24"),
+                "destination" | "ingress_source" | "ssh_source_cidr" => json!("192.0.2.0/24"),
+                "ssh_public_key" => json!("ssh-ed25519 AAAA me"),
+                "public_ports" => json!([8443]),
+                "ingress_port" | "http_port" | "https_port" => json!(8081),
+                "boot_volume_size_in_gbs" => json!(200),
+                "assign_public_ip" => json!(false),
+                "db_name" => json!("mydb"),
+                "bucket_name" => json!("my-bucket"),
+                _ => match schema.default {
+                    Some(Value::Bool(on)) => json!(!on),
+                    _ => json!(2),
+                },
+            });
+            let changed = with(json!({key: value}));
+            assert_ne!(plain.files, changed.files, "{}.{key} = {value} changes nothing", service.service_type);
+        }
+    }
+}
+
+fn random_design() -> impl Strategy<Value = DesignSpec> {
+    let prefix = 16u8..=24;
+    (prefix, 0usize..4, 0usize..4, 0usize..3, any::<bool>(), prop::collection::vec(any::<(u8, u8)>(), 0..6)).prop_map(
+        |(prefix, subnets, vms, dbs, buckets, links)| {
+            let mut components = vec![json!({"id": "net", "service_type": "vcn", "config": {"cidr_block": format!("10.0.0.0/{prefix}")}})];
+            let mut connections = Vec::new();
+            for n in 0..subnets {
+                components.push(json!({"id": format!("sub{n}"), "service_type": "subnet", "config": {"prohibit_public_ip": n % 2 == 0}}));
+            }
+            for n in 0..vms {
+                components.push(json!({"id": format!("vm-{n}"), "service_type": "compute", "config": {}}));
+                if n < subnets {
+                    connections
+                        .push(json!({"source_id": format!("vm-{n}"), "target_id": format!("sub{n}"), "connection_type": "deployed_in"}));
+                }
+            }
+            for n in 0..dbs {
+                components.push(json!({"id": format!("DB{n}"), "service_type": "adb", "config": {"is_free_tier": n == 1}}));
+            }
+            if buckets {
+                components.push(json!({"id": "buckets", "service_type": "objectstorage", "config": {}}));
+            }
+            for (a, b) in links {
+                if vms > 0 && dbs > 0 {
+                    let (vm, db) = (format!("vm-{}", usize::from(a) % vms), format!("DB{}", usize::from(b) % dbs));
+                    connections.push(json!({"source_id": vm, "target_id": db, "connection_type": "private_endpoint"}));
+                }
+            }
+            spec(&json!({"components": components, "connections": connections}))
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn random_designs_render_the_same_twice_with_unique_labels_and_disjoint_subnets(design in random_design()) {
+        let (one, two) = (rendered(&design), rendered(&design));
+        prop_assert_eq!(&one, &two);
+        let addresses: BTreeSet<&String> = one.resources.iter().map(|r| &r.address).collect();
+        prop_assert_eq!(addresses.len(), one.resources.len());
+        let net = |r: &RenderedResource, key: &str| r.arguments[key].as_str().or(r.arguments[key][0].as_str()).unwrap().parse::<Ipv4Net>().unwrap();
+        let vcn = one.resources.iter().find(|r| r.resource_type == "oci_core_vcn").map(|r| net(r, "cidr_blocks")).unwrap();
+        let subnets: Vec<Ipv4Net> = one.resources.iter().filter(|r| r.resource_type == "oci_core_subnet").map(|r| net(r, "cidr_block")).collect();
+        for (index, subnet) in subnets.iter().enumerate() {
+            prop_assert!(vcn.contains(subnet));
+            prop_assert!(subnets.iter().take(index).all(|other| !other.contains(subnet) && !subnet.contains(other)));
+        }
+        for text in one.files.values() {
+            prop_assert!(hcl::parse(text).is_ok());
+        }
+    }
+}

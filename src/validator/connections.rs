@@ -1,0 +1,128 @@
+//! Connections: both ends exist, the type is allowed for the pair, nothing is deployed twice or in a circle.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::{Findings, both, did_you_mean, quoted};
+use crate::api::design::{Connection, DesignSpec};
+use crate::catalog::Catalog;
+
+/// The type that says where a component stands.
+const DEPLOYED_IN: &str = "deployed_in";
+
+/// Connection types the catalogue allows from one service type to another.
+pub fn allowed_connections(catalog: &Catalog, source_type: &str, target_type: &str) -> Vec<String> {
+    let Some(service) = catalog.service(source_type) else { return Vec::new() };
+    let reaches = |targets: &Vec<String>| targets.iter().any(|target| target == target_type);
+    service.connections.iter().filter(|(_, targets)| reaches(targets)).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Checks all connections; gives the ones that may be relied on.
+pub(super) fn check(spec: &DesignSpec, catalog: &Catalog, findings: &mut Findings) -> Vec<Connection> {
+    let types: BTreeMap<&str, &str> = spec.components.iter().map(|c| (c.id.as_str(), c.service_type.as_str())).collect();
+    let mut seen = BTreeSet::new();
+    let mut good = Vec::new();
+    for (index, connection) in spec.connections.iter().enumerate() {
+        let key = (&connection.source_id, &connection.target_id, &connection.connection_type);
+        let path = format!("connections[{index}]");
+        let ends = [("sourceId", &connection.source_id), ("targetId", &connection.target_id)];
+        let missing: Vec<_> = ends.into_iter().filter(|(_, id)| !types.contains_key(id.as_str())).collect();
+        for (field, id) in &missing {
+            let shown = quoted(id);
+            let text = both(format!("部品 {shown} がありません"), format!("there is no component {shown}"));
+            let draft =
+                findings.error("structure.dangling-connection", format!("{path}.{field}"), text).allow(types.keys().copied().take(50));
+            match did_you_mean(id, types.keys().copied()) {
+                Some(near) => draft.advise(both(format!("{near} のことですか"), format!("did you mean {near}?"))).add(),
+                None => draft.add(),
+            }
+        }
+        if !missing.is_empty() {
+            continue;
+        }
+        if connection.source_id == connection.target_id {
+            let text = both("部品が自分自身につながっています", "a component is connected with itself");
+            findings.error("structure.self-connection", path, text).add();
+        } else if !seen.insert(key) {
+            let text = both("同じ接続がすでにあります", "the same connection is there already");
+            findings.warning("structure.duplicate-connection", path, text).advise(both("片方を消してください", "remove one of them")).add();
+        } else if is_allowed(connection, &path, &types, catalog, findings) {
+            good.push(connection.clone());
+        }
+    }
+    deployed_once(&good, &types, findings);
+    circles(&good, findings);
+    good
+}
+
+fn is_allowed(connection: &Connection, path: &str, types: &BTreeMap<&str, &str>, catalog: &Catalog, findings: &mut Findings) -> bool {
+    let of = |id: &str| types.get(id).copied().unwrap_or_default();
+    let (source, target) = (of(&connection.source_id), of(&connection.target_id));
+    // An unknown type has its own finding; a second one about its connections would only hide it.
+    let (Some(service), Some(_)) = (catalog.service(source), catalog.service(target)) else { return false };
+    if service.targets(&connection.connection_type).iter().any(|allowed| allowed == target) {
+        return true;
+    }
+    let allowed = allowed_connections(catalog, source, target);
+    let shown = quoted(&connection.connection_type);
+    let text = both(
+        format!("{source} から {target} への接続に {shown} は使えません"),
+        format!("a connection from {source} to {target} cannot be {shown}"),
+    );
+    let backwards = allowed_connections(catalog, target, source);
+    let advice = match (allowed.is_empty(), backwards.is_empty()) {
+        (false, _) => both("使える種別から選んでください", "choose one of the allowed types"),
+        (true, false) => {
+            let list = backwards.join(", ");
+            both(
+                format!("向きが逆です。{target} から {source} へは {list} が使えます"),
+                format!("the other direction is allowed: {target} to {source} by {list}"),
+            )
+        }
+        (true, true) => both("この組に接続はありません。消してください", "these two are never connected: remove it"),
+    };
+    findings.error("structure.connection-type", format!("{path}.connectionType"), text).advise(advice).allow(allowed).add();
+    false
+}
+
+/// A component stands in one place: in one subnet, or in one VCN.
+fn deployed_once(connections: &[Connection], types: &BTreeMap<&str, &str>, findings: &mut Findings) {
+    let mut places: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for connection in connections.iter().filter(|c| c.connection_type == DEPLOYED_IN) {
+        let target_type = types.get(connection.target_id.as_str()).copied().unwrap_or_default();
+        places.entry((&connection.source_id, target_type)).or_default().push(&connection.target_id);
+    }
+    for ((source, target_type), targets) in places.into_iter().filter(|(_, targets)| targets.len() > 1) {
+        let list = targets.join(", ");
+        let shown = quoted(source);
+        let text = both(
+            format!("{shown} が複数の {target_type} に置かれています: {list}"),
+            format!("{shown} is deployed in more than one {target_type}: {list}"),
+        );
+        let advice = both("deployed_in を 1 つにしてください", "keep one deployed_in");
+        findings.error("structure.deployed-twice", format!("components[{source}]"), text).advise(advice).add();
+    }
+}
+
+/// Circles of `deployed_in`: nothing in one can be created first.
+fn circles(connections: &[Connection], findings: &mut Findings) {
+    let next: BTreeMap<&str, &str> =
+        connections.iter().filter(|c| c.connection_type == DEPLOYED_IN).map(|c| (c.source_id.as_str(), c.target_id.as_str())).collect();
+    let mut told = BTreeSet::new();
+    for start in next.keys() {
+        let mut at = *start;
+        let mut way = vec![at];
+        while let Some(to) = next.get(at) {
+            if let Some(from) = way.iter().position(|id| id == to) {
+                let circle = way.get(from..).unwrap_or_default();
+                if circle.iter().all(|id| told.insert(*id)) {
+                    let list = circle.join(" → ");
+                    let text = both(format!("deployed_in が輪になっています: {list}"), format!("deployed_in goes in a circle: {list}"));
+                    findings.error("structure.cycle", format!("components[{to}]"), text).add();
+                }
+                break;
+            }
+            way.push(to);
+            at = to;
+        }
+    }
+}

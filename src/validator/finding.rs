@@ -1,0 +1,119 @@
+//! Making findings: both languages stand side by side, so that neither can be forgotten.
+
+use crate::api::design::{Finding, Severity};
+use crate::api::session::Language;
+
+/// A text in both languages, chosen at once.
+#[derive(Debug, Clone)]
+pub struct Both {
+    /// Japanese
+    pub ja: String,
+    /// English
+    pub en: String,
+}
+
+/// Builds a [`Both`].
+pub fn both(ja: impl Into<String>, en: impl Into<String>) -> Both {
+    Both { ja: ja.into(), en: en.into() }
+}
+
+impl Both {
+    fn get(self, language: Language) -> String {
+        match language {
+            Language::Ja => self.ja,
+            Language::En => self.en,
+        }
+    }
+}
+
+/// Collects findings in one language.
+#[derive(Debug)]
+pub struct Findings {
+    language: Language,
+    /// what was found, in order
+    pub items: Vec<Finding>,
+}
+
+/// A problem being described; added to its [`Findings`] by [`Draft::add`].
+#[must_use]
+pub struct Draft<'a> {
+    findings: &'a mut Findings,
+    finding: Finding,
+}
+
+impl Findings {
+    /// An empty collection.
+    pub fn new(language: Language) -> Findings {
+        Findings { language, items: Vec::new() }
+    }
+    /// Starts an error.
+    pub fn error(&mut self, rule: &str, path: impl Into<String>, message: Both) -> Draft<'_> {
+        self.draft(Severity::Error, rule, path, message)
+    }
+    /// Starts a warning.
+    pub fn warning(&mut self, rule: &str, path: impl Into<String>, message: Both) -> Draft<'_> {
+        self.draft(Severity::Warning, rule, path, message)
+    }
+    /// Starts a note.
+    pub fn info(&mut self, rule: &str, path: impl Into<String>, message: Both) -> Draft<'_> {
+        self.draft(Severity::Info, rule, path, message)
+    }
+    /// Whether anything found is an error.
+    pub fn has_errors(&self) -> bool {
+        self.items.iter().any(|f| f.severity == Severity::Error)
+    }
+    fn draft(&mut self, severity: Severity, rule: &str, path: impl Into<String>, message: Both) -> Draft<'_> {
+        let message = message.get(self.language);
+        let finding = Finding { rule: rule.to_owned(), severity, path: path.into(), message, recommendation: None, allowed: Vec::new() };
+        Draft { findings: self, finding }
+    }
+}
+
+impl Draft<'_> {
+    /// What to do.
+    pub fn advise(mut self, recommendation: Both) -> Self {
+        self.finding.recommendation = Some(recommendation.get(self.findings.language));
+        self
+    }
+    /// What would be allowed.
+    pub fn allow(mut self, allowed: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.finding.allowed = allowed.into_iter().map(Into::into).collect();
+        self
+    }
+    /// Adds it.
+    pub fn add(self) {
+        self.findings.items.push(self.finding);
+    }
+}
+
+/// The nearest of `candidates` to what was written, if it is near enough to be meant (at most a third of it differs).
+pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = written.to_lowercase();
+    let (distance, best) = candidates.into_iter().map(|c| (edits(&lower, &c.to_lowercase()), c)).min()?;
+    (distance * 3 <= lower.chars().count().max(3)).then_some(best)
+}
+
+/// Levenshtein distance in characters.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let next = (row[j] + 1).min(row[j + 1] + 1).min(corner + usize::from(ca != *cb));
+            corner = row[j + 1];
+            row[j + 1] = next;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// User text in a message: bounded, and without line breaks or control characters that could fake another message.
+pub fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}

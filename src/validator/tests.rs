@@ -1,0 +1,295 @@
+//! The judge as a table: a design and one wrong thing → exactly that finding, at that path.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::session::Language;
+use crate::render::tests::{judge, spec};
+
+fn components(extra: Value) -> Value {
+    let mut all = vec![
+        json!({"id": "vcn", "service_type": "vcn", "config": {"cidr_block": "10.0.0.0/16"}}),
+        json!({"id": "vm", "service_type": "compute", "config": {}}),
+    ];
+    all.extend(extra.as_array().cloned().unwrap_or_default());
+    json!(all)
+}
+
+fn findings(components: &Value, connections: Value) -> Vec<Finding> {
+    judge(&spec(&json!({"components": components, "connections": connections}))).findings
+}
+
+fn found<'a>(findings: &'a [Finding], rule: &str, path: &str) -> &'a Finding {
+    let one = findings.iter().find(|f| f.rule == rule && f.path == path);
+    one.unwrap_or_else(|| panic!("no {rule} at {path} in {findings:#?}"))
+}
+
+#[test]
+fn every_wrong_component_is_one_finding_with_path_and_what_is_allowed() {
+    let rows = [
+        (
+            json!({"id": "x", "service_type": "computer", "config": {}}),
+            "structure.unknown-type",
+            "components[x].serviceType",
+            "did you mean compute?",
+        ),
+        (
+            json!({"id": "x", "service_type": "compute", "config": {"shap": "a"}}),
+            "config.unknown-key",
+            "components[x].config.shap",
+            "did you mean shape?",
+        ),
+        (
+            json!({"id": "x", "service_type": "compute", "config": {"shape": "VM.Standard.E4.Flax"}}),
+            "config.choice",
+            "components[x].config.shape",
+            "did you mean VM.Standard.E4.Flex?",
+        ),
+        (json!({"id": "x", "service_type": "compute", "config": {"ocpus": "one"}}), "config.type", "components[x].config.ocpus", ""),
+        (json!({"id": "x", "service_type": "compute", "config": {"ocpus": 0}}), "config.range", "components[x].config.ocpus", ""),
+        (
+            json!({"id": "x", "service_type": "compute", "config": {"memory_in_gbs": 65}}),
+            "contradiction.memory",
+            "components[x].config.memory_in_gbs",
+            "",
+        ),
+        (
+            json!({"id": "x", "service_type": "compute", "config": {"memory": 8, "memory_in_gbs": 8}}),
+            "config.given-twice",
+            "components[x].config.memory_in_gbs",
+            "",
+        ),
+        (
+            json!({"id": "x", "service_type": "compute", "config": {"ssh_public_key": "$(rm -rf)"}}),
+            "config.pattern",
+            "components[x].config.ssh_public_key",
+            "Public key",
+        ),
+        (
+            json!({"id": "x", "service_type": "compute", "config": {"public_ports": [0]}}),
+            "config.range",
+            "components[x].config.public_ports",
+            "",
+        ),
+        (
+            json!({"id": "x", "service_type": "adb", "config": {"db_name": "1x"}}),
+            "config.pattern",
+            "components[x].config.db_name",
+            "Database name",
+        ),
+        (
+            json!({"id": "x", "service_type": "adb", "config": {"is_free_tier": true, "endpoint_type": "private"}}),
+            "contradiction.free-tier-endpoint",
+            "components[x].config.endpoint_type",
+            "public",
+        ),
+        (
+            json!({"id": "x", "service_type": "adb", "config": {"is_free_tier": true, "cpu_core_count": 4}}),
+            "contradiction.free-tier-size",
+            "components[x].config.cpu_core_count",
+            "is_free_tier",
+        ),
+        (
+            json!({"id": "x", "service_type": "security_list", "config": {}}),
+            "security.open-ssh",
+            "components[x].config.ingress_source",
+            "narrow",
+        ),
+        (
+            json!({"id": "x", "service_type": "security_list", "config": {"ingress_port": 0}}),
+            "config.range",
+            "components[x].config.ingress_port",
+            "",
+        ),
+        (json!({"id": "VM", "service_type": "compute", "config": {}}), "structure.id-collision", "components[2].id", "more than case"),
+        (json!({"id": "vm", "service_type": "compute", "config": {}}), "structure.duplicate-id", "components[2].id", "another id"),
+        (json!({"id": "a/b", "service_type": "compute", "config": {}}), "structure.id", "components[2].id", ""),
+        (
+            json!({"id": "x", "service_type": "compute", "display_name": "a\u{7}b", "config": {}}),
+            "structure.control-character",
+            "components[x].displayName",
+            "",
+        ),
+        (
+            json!({"id": "x", "service_type": "subnet", "config": {"cidr_block": "10.1.0.0/24"}}),
+            "network.subnet-outside",
+            "components[x].config.cidr_block",
+            "inside 10.0.0.0/16",
+        ),
+        (
+            json!({"id": "x", "service_type": "subnet", "config": {"cidr_block": "10.0.1.5/24"}}),
+            "network.cidr",
+            "components[x].config.cidr_block",
+            "10.0.1.0/24",
+        ),
+        (
+            json!({"id": "x", "service_type": "subnet", "config": {"cidr_block": "ten"}}),
+            "network.cidr",
+            "components[x].config.cidr_block",
+            "for example",
+        ),
+        (
+            json!({"id": "x", "service_type": "vcn", "config": {"cidr_block": "10.0.0.0/8"}}),
+            "network.vcn-size",
+            "components[x].config.cidr_block",
+            "",
+        ),
+        (
+            json!({"id": "x", "service_type": "vcn", "config": {"cidr_block": "8.8.0.0/16"}}),
+            "network.public-range",
+            "components[x].config.cidr_block",
+            "choose from",
+        ),
+        (json!({"id": "x", "service_type": "vcn", "config": {}}), "network.which-vcn", "components[vm]", "deployed_in"),
+        (
+            json!({"id": "x", "service_type": "route_table", "display_name": "Public", "config": {}}),
+            "network.unused-route-table",
+            "components[x]",
+            "attached_to",
+        ),
+    ];
+    for (component, rule, path, advice) in rows {
+        let findings = findings(&components(json!([component])), json!([]));
+        let finding = found(&findings, rule, path);
+        assert!(finding.recommendation.as_deref().unwrap_or_default().contains(advice), "{rule}: {finding:?}");
+        assert!(findings.windows(2).all(|pair| pair[0].severity <= pair[1].severity), "errors first");
+    }
+}
+
+#[test]
+fn every_wrong_connection_is_a_finding() {
+    let extra = json!([
+        {"id": "pub", "service_type": "subnet", "config": {"cidr_block": "10.0.0.0/24"}},
+        {"id": "priv", "service_type": "subnet", "config": {"prohibit_public_ip": true}},
+        {"id": "web", "service_type": "compute", "config": {"assign_public_ip": true}},
+        {"id": "quiet", "service_type": "compute", "config": {"assign_public_ip": false}},
+        {"id": "adb", "service_type": "adb", "config": {"endpoint_type": "public"}},
+    ]);
+    let link = |source: &str, target: &str, kind: &str| json!({"source_id": source, "target_id": target, "connection_type": kind});
+    let rows = [
+        (vec![link("vm", "nobody", "deployed_in")], "structure.dangling-connection", "connections[0].targetId"),
+        (vec![link("pubb", "vcn", "deployed_in")], "structure.dangling-connection", "connections[0].sourceId"),
+        (vec![link("vm", "vm", "http")], "structure.self-connection", "connections[0]"),
+        (vec![link("vm", "vcn", "deployed_in"), link("vm", "vcn", "deployed_in")], "structure.duplicate-connection", "connections[1]"),
+        (vec![link("vm", "adb", "deployed_in")], "structure.connection-type", "connections[0].connectionType"),
+        (vec![link("vcn", "vm", "deployed_in")], "structure.connection-type", "connections[0].connectionType"),
+        (vec![link("vm", "pub", "deployed_in"), link("vm", "priv", "deployed_in")], "structure.deployed-twice", "components[vm]"),
+        (vec![link("web", "priv", "deployed_in")], "contradiction.public-ip", "components[web].config.assign_public_ip"),
+        (vec![link("quiet", "pub", "deployed_in")], "contradiction.no-way-out", "components[quiet].config.assign_public_ip"),
+        (vec![link("adb", "priv", "deployed_in")], "contradiction.endpoint", "components[adb].config.endpoint_type"),
+    ];
+    for (connections, rule, path) in rows {
+        found(&findings(&components(extra.clone()), json!(connections)), rule, path);
+    }
+}
+
+#[test]
+fn a_wrong_pair_says_what_is_allowed_and_a_turned_one_says_so() {
+    let all = components(json!([{"id": "adb", "service_type": "adb", "config": {}}]));
+    let wrong = findings(&all, json!([{"source_id": "vm", "target_id": "adb", "connection_type": "https"}]));
+    assert_eq!(
+        found(&wrong, "structure.connection-type", "connections[0].connectionType").allowed,
+        ["private_endpoint", "public", "service_gateway"]
+    );
+    let turned = findings(&all, json!([{"source_id": "adb", "target_id": "vm", "connection_type": "private_endpoint"}]));
+    let advice = found(&turned, "structure.connection-type", "connections[0].connectionType").recommendation.clone().unwrap();
+    assert!(advice.contains("compute to adb"), "{advice}");
+}
+
+#[test]
+fn overlapping_subnets_and_equal_names_are_found() {
+    let all = components(json!([
+        {"id": "a", "service_type": "subnet", "config": {"cidr_block": "10.0.0.0/23"}},
+        {"id": "b", "service_type": "subnet", "config": {"cidr_block": "10.0.1.0/24"}},
+        {"id": "d1", "service_type": "adb", "config": {"db_name": "SAME"}},
+        {"id": "d2", "service_type": "adb", "config": {"db_name": "same"}},
+    ]));
+    let findings = findings(&all, json!([]));
+    found(&findings, "network.subnet-overlap", "components[b].config.cidr_block");
+    found(&findings, "config.not-unique", "components[d2].config.db_name");
+}
+
+#[test]
+fn too_many_components_files_and_variables_are_refused() {
+    let many: Vec<Value> = (0..201).map(|n| json!({"id": format!("b{n}"), "service_type": "objectstorage", "config": {}})).collect();
+    let mut design = spec(&json!({"components": many, "connections": []}));
+    design.files.insert("../evil.tf".to_owned(), String::new());
+    design.files.insert("main_override.tf".to_owned(), String::new());
+    design.files.insert("extra.tf".to_owned(), String::new());
+    design.files.insert("big.tf".to_owned(), "x".repeat(300 * 1024));
+    design.variables.insert("compartment_ocid".to_owned(), "ocid1.compartment.oc1..other".to_owned());
+    design.region = Some("osaka; rm".to_owned());
+    design.compartment_id = Some("ocid1.compartment.oc1..a\nb".to_owned());
+    let verdict = judge(&design);
+    let rules: Vec<&str> = verdict.findings.iter().map(|f| f.rule.as_str()).collect();
+    for rule in [
+        "structure.too-many",
+        "structure.files-size",
+        "structure.files-unsupported",
+        "structure.variable",
+        "structure.region",
+        "structure.compartment",
+    ] {
+        assert!(rules.contains(&rule), "{rule} in {rules:?}");
+    }
+    assert_eq!(rules.iter().filter(|rule| **rule == "structure.file-name").count(), 2);
+    assert_eq!(verdict.design, None);
+}
+
+#[test]
+fn a_design_of_later_types_says_clearly_which_are_not_there_yet() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/designs/iot-platform-19.json")).unwrap();
+    let verdict = judge(&spec(&serde_json::from_str(&text).unwrap()));
+    let errors: Vec<_> = verdict.findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    assert_eq!(errors.len(), 6, "oke, nosql, apigateway, loadbalancer, streaming, functions: {errors:#?}");
+    assert!(errors.iter().all(|f| f.rule == "structure.unknown-type" && f.allowed.len() == 10));
+}
+
+#[test]
+fn messages_come_in_the_language_of_the_session() {
+    let defaults = Defaults { region: "ap-osaka-1".into(), compartment_id: "ocid1.compartment.oc1..a".into(), language: Language::Ja };
+    let design = spec(&json!({"components": [{"id": "x", "service_type": "copmute", "config": {}}], "connections": []}));
+    let verdict = validate(&design, &Catalog::embedded().unwrap(), &defaults);
+    assert_eq!(verdict.findings[0].message, "サービス種別 `copmute` はカタログにありません");
+    assert_eq!(verdict.findings[0].recommendation.as_deref(), Some("compute のことですか"));
+}
+
+#[test]
+fn defaults_fill_in_and_case_and_whole_floats_are_mended() {
+    let verdict = judge(&spec(&json!({"components": [
+        {"id": "free", "service_type": "adb", "config": {"is_free_tier": true}},
+        {"id": "paid", "service_type": "adb", "config": {"endpoint_type": "PUBLIC", "cpu_core_count": 2.0, "db_name": null}},
+    ], "connections": []})));
+    let design = verdict.design.unwrap();
+    let config = |index: usize, key: &str| design.components[index].config.get(key).cloned();
+    assert_eq!(config(0, "endpoint_type"), Some(json!("public")), "Always Free has no private endpoint");
+    assert_eq!(config(1, "endpoint_type"), Some(json!("public")));
+    assert_eq!(config(1, "cpu_core_count"), Some(json!(2)));
+    assert_eq!(config(1, "db_name"), None);
+}
+
+#[test]
+fn a_secret_may_be_supplied_by_a_person_and_only_if_something_needs_it() {
+    let mut design =
+        spec(&json!({"components": [{"id": "db", "service_type": "adb", "config": {"is_free_tier": true}}], "connections": []}));
+    let secret = |name: &str| crate::api::design::SecretVariable { name: name.to_owned(), source: SecretSource::Supplied };
+    design.secret_variables = vec![secret("db_admin_password")];
+    assert_eq!(crate::render::tests::rendered(&design).secrets[0].source, SecretSource::Supplied);
+    design.secret_variables = vec![secret("other")];
+    let verdict = judge(&design);
+    assert_eq!(verdict.findings[0].allowed, ["db_admin_password"]);
+}
+
+#[test]
+fn two_hundred_components_and_connections_are_judged_within_the_bar() {
+    let design = spec(
+        &json!({"components": (0..200).map(|n| json!({"id": format!("vm{n}"), "service_type": "compute", "config": {}})).collect::<Vec<_>>(),
+        "connections": (0..200).map(|n| json!({"source_id": format!("vm{n}"), "target_id": format!("vm{}", (n + 1) % 200), "connection_type": "http"})).collect::<Vec<_>>()}),
+    );
+    let catalog = Catalog::embedded().unwrap();
+    let defaults = Defaults { region: "ap-osaka-1".into(), compartment_id: "ocid1.compartment.oc1..a".into(), language: Language::En };
+    let start = std::time::Instant::now();
+    assert!(validate(&design, &catalog, &defaults).design.is_some());
+    // 300 ms is the bar for an optimised build; an unoptimised one on a busy machine gets ten times that.
+    assert!(start.elapsed().as_millis() < 3000, "{:?}", start.elapsed());
+}
