@@ -5,6 +5,9 @@
 //! is started by one thread that lives as long as Galley; a tokio worker that ends would otherwise stop a healthy apply.
 //! And a pid is only signalled while it is known not to be reaped, so that no signal ever meets a stranger with a reused pid.
 
+#![allow(unsafe_code, reason = "pre_exec, prctl and waitid have no safe form; everything else in Galley is safe")]
+#![expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};

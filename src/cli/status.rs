@@ -65,6 +65,7 @@ fn by_reason(reason: Reason) -> Option<WhoActs> {
         | Reason::OwnerUnknown
         | Reason::SecretMissing
         | Reason::Suspended
+        | Reason::ApprovalRefused
         | Reason::Cancelled => Some(WhoActs::Waiting),
         Reason::InvalidDesign | Reason::InvalidDocument | Reason::JobFailed | Reason::StateUnavailable | Reason::Internal => Some(WhoActs::Stalled),
         Reason::JobRunning

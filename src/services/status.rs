@@ -536,6 +536,7 @@ fn rests_at(reason: Reason) -> bool {
         | Reason::Suspended
         | Reason::Destroyed
         | Reason::Cancelled
+        | Reason::ApprovalRefused
         | Reason::Internal => true,
     }
 }
@@ -571,6 +572,7 @@ pub(super) fn next_actions(language: Language, session: &Session, design: Option
             }
             Reason::InvalidDesign | Reason::InvalidDocument => &[Text::NextMend],
             Reason::JobFailed | Reason::Cancelled => &[Text::NextRetry],
+            Reason::ApprovalRefused => &[Text::NextApprove],
             Reason::InFlightUnconfirmed
             | Reason::ResourcesVanished
             | Reason::OwnerUnknown
