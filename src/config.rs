@@ -116,6 +116,7 @@ pub enum LogFormat {
 /// Flags that overlay the environment; one field per setting that makes sense on a command line. Tokens have none:
 /// a command line can be read by every user of the machine.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
     /// TOML file with settings [env: GALLEY_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::args::{KubeconfigArgs, LogsArgs, SandboxCommand, SecretCommand};
 use super::client::{As, Server, chain};
 use super::failure::{Exit, Failure};
-use super::screen::{Screen, clean, table};
+use super::screen::{Screen, clean, say, table};
 use super::text::Text;
 use crate::api::terraformjob::TerraformJob;
 use crate::api::{Design, NAMESPACE};
@@ -49,14 +49,14 @@ pub async fn sandbox(server: &Server, command: SandboxCommand, screen: Screen) -
     let response = server.http(As::Approver, method, &format!("/admin/sandbox/{uid}/{verb}"), body.as_ref()).await?;
     let answer = json_of(response, screen).await?;
     match command {
-        SandboxCommand::List { json: true, .. } => println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default()),
-        SandboxCommand::List { .. } => println!("{}", render_cloud(&name, &answer, screen)),
-        SandboxCommand::Set { id, .. } => println!("{}", lang.fill(Text::CloudChanged, &[("id", &id)])),
-        SandboxCommand::Delete { id, .. } => println!("{}", lang.fill(Text::CloudDeleted, &[("id", &id)])),
+        SandboxCommand::List { json: true, .. } => say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default()),
+        SandboxCommand::List { .. } => say!("{}", render_cloud(&name, &answer, screen)),
+        SandboxCommand::Set { id, .. } => say!("{}", lang.fill(Text::CloudChanged, &[("id", &id)])),
+        SandboxCommand::Delete { id, .. } => say!("{}", lang.fill(Text::CloudDeleted, &[("id", &id)])),
         SandboxCommand::Fail { resource_type, error, operation, .. } => {
-            println!("{}", lang.fill(Text::CloudFails, &[("operation", &operation), ("kind", &resource_type), ("error", &error)]));
+            say!("{}", lang.fill(Text::CloudFails, &[("operation", &operation), ("kind", &resource_type), ("error", &error)]));
         }
-        SandboxCommand::Clear { .. } => println!("{}", lang.text(Text::CloudCleared)),
+        SandboxCommand::Clear { .. } => say!("{}", lang.text(Text::CloudCleared)),
     }
     Ok(Exit::Done)
 }
@@ -128,7 +128,7 @@ pub async fn secret(server: &Server, command: SecretCommand, screen: Screen) -> 
     let uid = design_uid(server, &name, As::Editor, screen).await?;
     let segment: String = url::form_urlencoded::byte_serialize(variable.as_bytes()).collect();
     server.put_bytes(As::Editor, &format!("/admin/secrets/{uid}/{segment}"), trimmed.as_bytes().to_vec()).await?;
-    println!("{}", screen.lang.fill(Text::SecretKept, &[("variable", &variable), ("name", &name)]));
+    say!("{}", screen.lang.fill(Text::SecretKept, &[("variable", &variable), ("name", &name)]));
     Ok(Exit::Done)
 }
 
@@ -151,11 +151,11 @@ pub async fn logs(server: &Server, args: LogsArgs, screen: Screen) -> Result<Exi
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
-            println!("{}", log_line(&String::from_utf8_lossy(&line), raw));
+            say!("{}", log_line(&String::from_utf8_lossy(&line), raw));
         }
     }
     if !pending.is_empty() {
-        println!("{}", log_line(&String::from_utf8_lossy(&pending), raw));
+        say!("{}", log_line(&String::from_utf8_lossy(&pending), raw));
     }
     Ok(Exit::Done)
 }
@@ -212,7 +212,7 @@ pub fn kubeconfig(server: &Server, data_dir: &std::path::Path, args: KubeconfigA
     let path = args.output.unwrap_or_else(|| data_dir.join(if args.approver { "kubeconfig.approver" } else { "kubeconfig" }));
     create_private_dir(data_dir).map_err(|error| refuse(chain(&error)))?;
     write_private(&path, text.as_bytes()).map_err(|error| refuse(chain(&error)))?;
-    println!("{}", path.display());
+    say!("{}", path.display());
     Ok(Exit::Done)
 }
 

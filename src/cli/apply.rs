@@ -15,7 +15,7 @@ use super::args::{ApplyArgs, DesiredStateArg, TargetArg};
 use super::client::{As, Server};
 use super::failure::{Exit, Failure};
 use super::kinds;
-use super::screen::Screen;
+use super::screen::{Screen, say};
 use super::text::Text;
 use crate::api::names::session_name;
 use crate::api::{API_VERSION, NAMESPACE};
@@ -208,7 +208,7 @@ async fn apply_one(server: &Server, number: usize, document: Value, screen: Scre
     wanted.metadata.managed_fields = None;
     let api: Api<DynamicObject> = Api::namespaced_with(server.kube(As::Editor)?, NAMESPACE, &kind.resource);
     let say = |text: Text, object: &DynamicObject| {
-        println!("{}", screen.lang.fill(text, &[("kind", &kind.singular), ("name", &object.metadata.name.as_deref().unwrap_or_default())]));
+        say!("{}", screen.lang.fill(text, &[("kind", &kind.singular), ("name", &object.metadata.name.as_deref().unwrap_or_default())]));
     };
     let mut last = None;
     for _ in 0..ATTEMPTS {

@@ -8,7 +8,7 @@ use super::args::{StatusArgs, Until};
 use super::client::{As, Server};
 use super::failure::{Exit, Failure};
 use super::plan::{change_line, counts_line};
-use super::screen::{Screen, Tone, age, bar, clean, table};
+use super::screen::{Screen, Tone, age, bar, clean, say, table};
 use super::text::Text;
 use crate::api::condition::{READY, STALLED, condition};
 use crate::api::design::{Change, ChangeAction, DesiredState, Health, LastFailure, Sync};
@@ -296,10 +296,10 @@ pub async fn run(server: &Server, args: StatusArgs, screen: Screen) -> Result<Ex
         match &live {
             Some(live) if ended => {
                 live.finish_and_clear();
-                println!("{text}");
+                say!("{text}");
             }
             Some(live) => live.set_message(text),
-            None if text != last || ended => println!("{text}"),
+            None if text != last || ended => say!("{text}"),
             None => {}
         }
         if ended {
@@ -332,7 +332,7 @@ fn short_line(design: &Design, job: Option<&TerraformJob>, verdict: &Verdict, sc
 
 fn gone(args: &StatusArgs, seen: bool, screen: Screen) -> Result<Exit, Failure> {
     if seen && (args.until.is_none() || args.until == Some(Until::Destroyed)) {
-        println!("{}", Verdict::Done(screen.lang.text(Text::DesignGone).to_owned()).line(screen));
+        say!("{}", Verdict::Done(screen.lang.text(Text::DesignGone).to_owned()).line(screen));
         return Ok(Exit::Done);
     }
     Err(Failure::new(Exit::NotFound, screen.lang.fill(Text::NotFound, &[("kind", &"design"), ("name", &args.name)])))

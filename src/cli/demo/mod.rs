@@ -73,9 +73,9 @@ pub async fn run(
     }
     match outcome {
         Ok(()) => {
-            println!("\n{}", screen.paint(Tone::Good, &show.words(Line::Finished, &[("seconds", &show.seconds())])));
+            show::line(&format!("\n{}", screen.paint(Tone::Good, &show.words(Line::Finished, &[("seconds", &show.seconds())]))));
             if kept {
-                println!("{}", show.words(Line::Kept, &[("dir", &data_dir.display())]));
+                show::line(&show.words(Line::Kept, &[("dir", &data_dir.display())]));
             }
             Ok(Exit::Done)
         }
