@@ -24,6 +24,8 @@ pub use sources::Origin;
 
 /// Compartment of every sandbox design: OCID shape, of no tenancy.
 pub const SANDBOX_COMPARTMENT: &str = "ocid1.compartment.oc1..galleysandbox";
+/// Header by which the CLI says that a person types; it chooses a word for the record, never a right.
+pub const CHANNEL_HEADER: &str = "x-galley-channel";
 /// Where the server listens when nobody says otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8470";
 
@@ -114,6 +116,7 @@ pub enum LogFormat {
 /// Flags that overlay the environment; one field per setting that makes sense on a command line. Tokens have none:
 /// a command line can be read by every user of the machine.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
     /// TOML file with settings [env: GALLEY_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]

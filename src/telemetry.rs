@@ -118,3 +118,50 @@ impl Metrics {
         self.0.render()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SettingsArgs;
+
+    #[test]
+    fn metrics_are_rendered_as_histograms_with_buckets() {
+        let metrics = Metrics::install().unwrap();
+        metrics::histogram!("galley_test_seconds").record(0.003);
+        let text = metrics.render();
+        assert!(text.contains("galley_build_info{version="), "{text}");
+        assert!(text.contains("galley_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+        assert!(Metrics::install().is_err(), "one recorder per process");
+    }
+
+    #[test]
+    fn the_first_line_tells_build_and_settings_and_no_secret() {
+        let token = "editor-token-0123456789";
+        let environment =
+            Environment::of([("HOME", "/h"), ("GALLEY_TERRAFORM_BIN", "/bin/sh"), ("GALLEY_TOKEN", token), ("GALLEY_TOKN", "x")]);
+        let settings = Settings::load(&environment, &SettingsArgs::default()).unwrap();
+        let captured = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let writer = captured.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || Sink(writer.clone())).finish();
+        tracing::subscriber::with_default(subscriber, || announce(&settings));
+        let text = String::from_utf8(captured.lock().unwrap().clone()).unwrap();
+        let first = text.lines().next().unwrap();
+        for part in [VERSION, "listen=127.0.0.1:8470", "token=given", "max_terraform=2"] {
+            assert!(first.contains(part), "{part}: {first}");
+        }
+        assert!(!text.contains(token), "{text}");
+        assert!(text.contains("GALLEY_TOKN is no setting"), "{text}");
+    }
+
+    struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+}

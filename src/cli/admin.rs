@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use super::args::{KubeconfigArgs, LogsArgs, SandboxCommand, SecretCommand};
 use super::client::{As, Server, chain};
 use super::failure::{Exit, Failure};
-use super::screen::{Screen, clean, table};
+use super::screen::{Screen, clean, say, table};
 use super::text::Text;
 use crate::api::terraformjob::TerraformJob;
 use crate::api::{Design, NAMESPACE};
 use crate::config::files::{create_private_dir, write_private};
-use crate::http::Fault;
 
 /// Largest secret that is read from stdin; the server takes no more either.
 const SECRET_LIMIT: u64 = 64 * 1024;
@@ -28,7 +27,10 @@ async fn design_uid(server: &Server, name: &str, who: As, screen: Screen) -> Res
 }
 
 async fn json_of(response: reqwest::Response, screen: Screen) -> Result<Value, Failure> {
-    response.json().await.map_err(|error| Failure::new(Exit::Failed, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))])))
+    response
+        .json()
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))])))
 }
 
 /// `galley sandbox …`
@@ -47,14 +49,14 @@ pub async fn sandbox(server: &Server, command: SandboxCommand, screen: Screen) -
     let response = server.http(As::Approver, method, &format!("/admin/sandbox/{uid}/{verb}"), body.as_ref()).await?;
     let answer = json_of(response, screen).await?;
     match command {
-        SandboxCommand::List { json: true, .. } => println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default()),
-        SandboxCommand::List { .. } => println!("{}", render_cloud(&name, &answer, screen)),
-        SandboxCommand::Set { id, .. } => println!("{}", lang.fill(Text::CloudChanged, &[("id", &id)])),
-        SandboxCommand::Delete { id, .. } => println!("{}", lang.fill(Text::CloudDeleted, &[("id", &id)])),
+        SandboxCommand::List { json: true, .. } => say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default()),
+        SandboxCommand::List { .. } => say!("{}", render_cloud(&name, &answer, screen)),
+        SandboxCommand::Set { id, .. } => say!("{}", lang.fill(Text::CloudChanged, &[("id", &id)])),
+        SandboxCommand::Delete { id, .. } => say!("{}", lang.fill(Text::CloudDeleted, &[("id", &id)])),
         SandboxCommand::Fail { resource_type, error, operation, .. } => {
-            println!("{}", lang.fill(Text::CloudFails, &[("operation", &operation), ("kind", &resource_type), ("error", &error)]));
+            say!("{}", lang.fill(Text::CloudFails, &[("operation", &operation), ("kind", &resource_type), ("error", &error)]));
         }
-        SandboxCommand::Clear { .. } => println!("{}", lang.text(Text::CloudCleared)),
+        SandboxCommand::Clear { .. } => say!("{}", lang.text(Text::CloudCleared)),
     }
     Ok(Exit::Done)
 }
@@ -75,16 +77,11 @@ fn sandbox_request(command: &SandboxCommand, screen: Screen) -> Result<(Method, 
             let Some((status, code)) = parts.filter(|(status, code)| (400..=599).contains(status) && !code.is_empty()) else {
                 return Err(Failure::new(Exit::Usage, screen.lang.fill(Text::BadFault, &[("text", error)])));
             };
-            let fault = Fault {
-                resource_type: resource_type.clone(),
-                operation: operation.clone(),
-                status,
-                code: code.to_owned(),
-                message: None,
-                times: *times,
-                delay_ms: None,
-            };
-            (Method::POST, "fail", Some(serde_json::to_value(fault).unwrap_or_default()))
+            let mut fault = json!({ "resource_type": resource_type, "operation": operation, "status": status, "code": code });
+            if let Some(times) = times {
+                fault["times"] = json!(times);
+            }
+            (Method::POST, "fail", Some(fault))
         }
         SandboxCommand::Clear { .. } => (Method::POST, "clear", Some(json!({}))),
     })
@@ -131,7 +128,7 @@ pub async fn secret(server: &Server, command: SecretCommand, screen: Screen) -> 
     let uid = design_uid(server, &name, As::Editor, screen).await?;
     let segment: String = url::form_urlencoded::byte_serialize(variable.as_bytes()).collect();
     server.put_bytes(As::Editor, &format!("/admin/secrets/{uid}/{segment}"), trimmed.as_bytes().to_vec()).await?;
-    println!("{}", screen.lang.fill(Text::SecretKept, &[("variable", &variable), ("name", &name)]));
+    say!("{}", screen.lang.fill(Text::SecretKept, &[("variable", &variable), ("name", &name)]));
     Ok(Exit::Done)
 }
 
@@ -147,16 +144,18 @@ pub async fn logs(server: &Server, args: LogsArgs, screen: Screen) -> Result<Exi
             chunk = response.chunk() => chunk,
             _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Interrupted, screen.lang.text(Text::Interrupted))),
         };
-        let chunk = chunk.map_err(|error| Failure::new(Exit::Unreachable, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))])))?;
+        let chunk = chunk.map_err(|error| {
+            Failure::new(Exit::Unreachable, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))]))
+        })?;
         let Some(chunk) = chunk else { break };
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
-            println!("{}", log_line(&String::from_utf8_lossy(&line), raw));
+            say!("{}", log_line(&String::from_utf8_lossy(&line), raw));
         }
     }
     if !pending.is_empty() {
-        println!("{}", log_line(&String::from_utf8_lossy(&pending), raw));
+        say!("{}", log_line(&String::from_utf8_lossy(&pending), raw));
     }
     Ok(Exit::Done)
 }
@@ -188,7 +187,11 @@ async fn find_job(server: &Server, name: &str, screen: Screen) -> Result<(String
         return Ok((uid, job));
     }
     let all = jobs.list(&kube::api::ListParams::default()).await.map_err(fail)?;
-    let newest = all.items.into_iter().filter(|job| job.spec.design_uid == uid).max_by_key(|job| job.metadata.creation_timestamp.clone().map(|time| time.0));
+    let newest = all
+        .items
+        .into_iter()
+        .filter(|job| job.spec.design_uid == uid)
+        .max_by_key(|job| job.metadata.creation_timestamp.clone().map(|time| time.0));
     newest.and_then(|job| job.metadata.name).map(|job| (uid, job)).ok_or_else(missing)
 }
 
@@ -209,7 +212,7 @@ pub fn kubeconfig(server: &Server, data_dir: &std::path::Path, args: KubeconfigA
     let path = args.output.unwrap_or_else(|| data_dir.join(if args.approver { "kubeconfig.approver" } else { "kubeconfig" }));
     create_private_dir(data_dir).map_err(|error| refuse(chain(&error)))?;
     write_private(&path, text.as_bytes()).map_err(|error| refuse(chain(&error)))?;
-    println!("{}", path.display());
+    say!("{}", path.display());
     Ok(Exit::Done)
 }
 
@@ -223,7 +226,8 @@ mod tests {
     #[test]
     fn a_change_in_the_cloud_is_json_or_text() {
         let set = |assignment: &str| {
-            sandbox_request(&SandboxCommand::Set { name: "s".into(), id: "o".into(), assignment: assignment.into() }, SCREEN).map(|(_, _, body)| body.unwrap()["value"].clone())
+            sandbox_request(&SandboxCommand::Set { name: "s".into(), id: "o".into(), assignment: assignment.into() }, SCREEN)
+                .map(|(_, _, body)| body.unwrap()["value"].clone())
         };
         for (why, assignment, value) in [
             ("text", "display_name=Dev VM", json!("Dev VM")),
@@ -241,11 +245,20 @@ mod tests {
     #[test]
     fn a_fault_is_written_as_oci_says_it() {
         let fail = |error: &str| {
-            let command = SandboxCommand::Fail { name: "s".into(), resource_type: "oci_core_instance".into(), error: error.into(), operation: "create".into(), times: Some(2) };
+            let command = SandboxCommand::Fail {
+                name: "s".into(),
+                resource_type: "oci_core_instance".into(),
+                error: error.into(),
+                operation: "create".into(),
+                times: Some(2),
+            };
             sandbox_request(&command, SCREEN).map(|(_, _, body)| body.unwrap())
         };
         let body = fail("400-LimitExceeded").unwrap();
-        assert_eq!(body, json!({ "resource_type": "oci_core_instance", "operation": "create", "status": 400, "code": "LimitExceeded", "times": 2 }));
+        assert_eq!(
+            body,
+            json!({ "resource_type": "oci_core_instance", "operation": "create", "status": 400, "code": "LimitExceeded", "times": 2 })
+        );
         for wrong in ["LimitExceeded", "200-OK", "400-", "abc-X", ""] {
             assert_eq!(fail(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
         }

@@ -12,7 +12,7 @@ use super::args::{DeleteArgs, GetArgs, Output};
 use super::client::{As, Server, chain};
 use super::failure::{Exit, Failure};
 use super::kinds::{self, Kind};
-use super::screen::{Screen, table};
+use super::screen::{Screen, say, table};
 use super::text::Text;
 use crate::api::NAMESPACE;
 use crate::clock::{Clock, SystemClock};
@@ -59,7 +59,13 @@ pub async fn get(server: &Server, args: GetArgs, screen: Screen) -> Result<Exit,
     }
 }
 
-async fn read(server: &Server, api: &Api<DynamicObject>, kind: &Kind, name: Option<&str>, screen: Screen) -> Result<Vec<DynamicObject>, Failure> {
+async fn read(
+    server: &Server,
+    api: &Api<DynamicObject>,
+    kind: &Kind,
+    name: Option<&str>,
+    screen: Screen,
+) -> Result<Vec<DynamicObject>, Failure> {
     if let Some(name) = name {
         return match api.get_opt(name).await.map_err(|error| server.kube_failure(&error))? {
             Some(object) => Ok(vec![object]),
@@ -73,7 +79,10 @@ async fn read(server: &Server, api: &Api<DynamicObject>, kind: &Kind, name: Opti
         let more = page.metadata.continue_.clone().filter(|token| !token.is_empty());
         found.extend(page.items.into_iter().map(|mut object| {
             // items of a list come without their type
-            object.types.get_or_insert_with(|| kube::core::TypeMeta { api_version: kind.resource.api_version.clone(), kind: kind.resource.kind.clone() });
+            object.types.get_or_insert_with(|| kube::core::TypeMeta {
+                api_version: kind.resource.api_version.clone(),
+                kind: kind.resource.kind.clone(),
+            });
             object
         }));
         match more {
@@ -90,7 +99,9 @@ fn not_found(kind: &str, name: &str, screen: Screen) -> Failure {
 fn encode(value: &Value, output: Output) -> Result<String, Failure> {
     let text = match output {
         Output::Yaml => serde_saphyr::to_string(value).map_err(|error| error.to_string()),
-        Output::Table | Output::Wide | Output::Name | Output::Json => serde_json::to_string_pretty(value).map_err(|error| error.to_string()),
+        Output::Table | Output::Wide | Output::Name | Output::Json => {
+            serde_json::to_string_pretty(value).map_err(|error| error.to_string())
+        }
     };
     text.map(|text| text.trim_end().to_owned()).map_err(|problem| Failure::new(Exit::Failed, problem))
 }
@@ -108,16 +119,20 @@ fn print_found(kind: &Kind, found: &[DynamicObject], single: bool, output: Outpu
         Output::Json | Output::Yaml => {
             let value = match found {
                 [object] if single => value_of(object),
-                objects => serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects.iter().map(value_of).collect::<Vec<_>>() }),
+                objects => {
+                    serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects.iter().map(value_of).collect::<Vec<_>>() })
+                }
             };
-            println!("{}", encode(&value, output)?);
+            say!("{}", encode(&value, output)?);
         }
-        Output::Name => found.iter().for_each(|object| println!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default())),
-        Output::Table | Output::Wide if found.is_empty() => eprintln!("{}", screen.lang.fill(Text::NoneFound, &[("kind", &kind.resource.plural)])),
+        Output::Name => found.iter().for_each(|object| say!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default())),
+        Output::Table | Output::Wide if found.is_empty() => {
+            eprintln!("{}", screen.lang.fill(Text::NoneFound, &[("kind", &kind.resource.plural)]))
+        }
         Output::Table | Output::Wide => {
             let (wide, now) = (output == Output::Wide, SystemClock.now());
             let rows: Vec<_> = found.iter().map(|object| kind.row(object, wide, &now)).collect();
-            println!("{}", table(&kind.heads(wide), &rows));
+            say!("{}", table(&kind.heads(wide), &rows));
         }
     }
     Ok(())
@@ -125,13 +140,13 @@ fn print_found(kind: &Kind, found: &[DynamicObject], single: bool, output: Outpu
 
 fn print_watched(kind: &Kind, object: &DynamicObject, output: Output, head: bool) -> Result<(), Failure> {
     match output {
-        Output::Json => println!("{}", encode(&value_of(object), output)?),
-        Output::Yaml => println!("---\n{}", encode(&value_of(object), output)?),
-        Output::Name => println!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default()),
+        Output::Json => say!("{}", encode(&value_of(object), output)?),
+        Output::Yaml => say!("---\n{}", encode(&value_of(object), output)?),
+        Output::Name => say!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default()),
         Output::Table | Output::Wide => {
             let wide = output == Output::Wide;
             let heads = if head { kind.heads(wide) } else { Vec::new() };
-            println!("{}", table(&heads, &[kind.row(object, wide, &SystemClock.now())]));
+            say!("{}", table(&heads, &[kind.row(object, wide, &SystemClock.now())]));
         }
     }
     Ok(())
@@ -153,11 +168,11 @@ pub async fn delete(server: &Server, args: DeleteArgs, screen: Screen) -> Result
     let mut said = false;
     loop {
         if api.get_opt(&name).await.map_err(|error| server.kube_failure(&error))?.is_none() {
-            println!("{}", screen.lang.fill(Text::DocDeleted, &values));
+            say!("{}", screen.lang.fill(Text::DocDeleted, &values));
             return Ok(Exit::Done);
         }
         if !said {
-            println!("{}", screen.lang.fill(Text::DocDeleting, &values));
+            say!("{}", screen.lang.fill(Text::DocDeleting, &values));
             said = true;
         }
         if !args.wait {

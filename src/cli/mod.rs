@@ -30,7 +30,7 @@ mod tests;
 use args::{Cli, Command, SandboxProviderArgs};
 use client::Server;
 use failure::{Exit, Failure};
-use screen::Screen;
+use screen::{Screen, say};
 use text::Lang;
 
 /// What the composition root puts behind the commands that are not clients.
@@ -109,7 +109,7 @@ async fn dispatch(cli: Cli, environment: Environment, composition: Arc<dyn Compo
         Command::Sandbox(command) => admin::sandbox(&server()?, command, screen).await,
         Command::Crds => print_crds(),
         Command::Version => {
-            println!("{}", telemetry::build());
+            say!("{}", telemetry::build());
             Ok(Exit::Done)
         }
     }
@@ -128,6 +128,6 @@ pub fn crds_yaml() -> Result<String, Failure> {
 }
 
 fn print_crds() -> Result<Exit, Failure> {
-    print!("{}", crds_yaml()?);
+    say!("{}", crds_yaml()?.trim_end());
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use super::args::ApproveArgs;
 use super::client::{As, Server};
 use super::failure::{Exit, Failure};
-use super::screen::{Screen, Tone, age, clean, span, table};
+use super::screen::{Screen, Tone, age, clean, say, span, table};
 use super::text::Text;
 use crate::api::approval::{Approval, ApprovalSpec, short};
 use crate::api::design::{Change, ChangeAction, PlanRecord};
@@ -27,7 +27,13 @@ pub fn counts_line(plan: &PlanRecord, screen: Screen) -> String {
     let counts = plan.counts;
     screen.lang.fill(
         Text::PlanCounts,
-        &[("create", &counts.create), ("update", &counts.update), ("replace", &counts.replace), ("delete", &counts.delete), ("import", &counts.import)],
+        &[
+            ("create", &counts.create),
+            ("update", &counts.update),
+            ("replace", &counts.replace),
+            ("delete", &counts.delete),
+            ("import", &counts.import),
+        ],
     )
 }
 
@@ -124,7 +130,7 @@ async fn fetch(server: &Server, designs: &Api<Design>, name: &str, screen: Scree
 pub async fn show(server: &Server, name: &str, screen: Screen) -> Result<Exit, Failure> {
     let designs: Api<Design> = Api::namespaced(server.kube(As::Editor)?, NAMESPACE);
     let (_, plan) = fetch(server, &designs, name, screen).await?;
-    println!("{}", render(name, &plan, &SystemClock.now(), screen));
+    say!("{}", render(name, &plan, &SystemClock.now(), screen));
     Ok(Exit::Done)
 }
 
@@ -181,7 +187,7 @@ pub async fn approve(server: &Server, args: ApproveArgs, screen: Screen) -> Resu
     let designs: Api<Design> = Api::namespaced(client.clone(), NAMESPACE);
     let approvals: Api<Approval> = Api::namespaced(client, NAMESPACE);
     let (design, plan) = fetch(server, &designs, &name, screen).await?;
-    println!("{}", render(&name, &plan, &SystemClock.now(), screen));
+    say!("{}", render(&name, &plan, &SystemClock.now(), screen));
     check(&name, asked.as_deref(), &design, &plan, screen)?;
     if !yes && !ask(&name, &plan, screen)? {
         return Err(Failure::new(Exit::Waits, screen.lang.text(Text::NotApproved)));
@@ -191,19 +197,24 @@ pub async fn approve(server: &Server, args: ApproveArgs, screen: Screen) -> Resu
     let document = wanted.metadata.name.clone().unwrap_or_default();
     match approvals.create(&PostParams::default(), &wanted).await {
         Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 409 => println!("{}", screen.lang.fill(Text::AlreadyApproved, &[("sha", &sha)])),
+        Err(kube::Error::Api(status)) if status.code == 409 => say!("{}", screen.lang.fill(Text::AlreadyApproved, &[("sha", &sha)])),
         Err(error) => return Err(server.kube_failure(&error)),
     }
     // the controller judges it; a refusal must not look like a yes
     let deadline = Instant::now() + LOOK;
     loop {
-        let status = approvals.get_opt(&document).await.map_err(|error| server.kube_failure(&error))?.and_then(|found| found.status).unwrap_or_default();
+        let status = approvals
+            .get_opt(&document)
+            .await
+            .map_err(|error| server.kube_failure(&error))?
+            .and_then(|found| found.status)
+            .unwrap_or_default();
         if let Some(refused) = status.refused {
             let values: [(&str, &dyn std::fmt::Display); 2] = [("reason", &format!("{:?}", refused.reason)), ("message", &refused.message)];
             return Err(Failure::new(Exit::Refused, screen.lang.fill(Text::Refused, &values)));
         }
         if status.consumed_by.is_some() || Instant::now() >= deadline {
-            println!("{}", screen.paint(Tone::Good, &screen.lang.fill(Text::Approved, &[("sha", &sha), ("name", &name)])));
+            say!("{}", screen.paint(Tone::Good, &screen.lang.fill(Text::Approved, &[("sha", &sha), ("name", &name)])));
             return Ok(Exit::Done);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -271,7 +282,10 @@ Drift
     fn an_approval_names_the_exact_bytes_and_no_approver() {
         let made = approval("s-1", &design(2), &plan(), None);
         assert_eq!(made.metadata.name.as_deref(), Some("s-1-aaaaaaaaaaaa-2"));
-        assert_eq!((made.spec.plan_sha256.as_str(), made.spec.design_uid.as_str(), made.spec.generation), ("a".repeat(64).as_str(), "u-1", 2));
+        assert_eq!(
+            (made.spec.plan_sha256.as_str(), made.spec.design_uid.as_str(), made.spec.generation),
+            ("a".repeat(64).as_str(), "u-1", 2)
+        );
         assert_eq!(made.spec.expires_at, plan().expires_at);
         assert!(made.status.is_none(), "the server stamps who");
     }

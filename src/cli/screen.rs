@@ -1,12 +1,26 @@
 //! How output looks: colours only on a terminal that wants them, tables, bars, ages. No meaning.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::text::Lang;
 use crate::api::Time;
 use crate::config::Environment;
+
+/// `println!` that ends the process quietly when nobody reads any more (`galley get -w | head`), as SIGPIPE ends kubectl;
+/// Rust's own would panic.
+macro_rules! say {
+    ($($argument:tt)*) => { $crate::cli::screen::say_or_end(format_args!($($argument)*)) };
+}
+pub(crate) use say;
+
+/// See [`say`]. 141 = 128 + SIGPIPE, as shells say it.
+pub fn say_or_end(text: std::fmt::Arguments<'_>) {
+    if writeln!(std::io::stdout().lock(), "{text}").is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(141);
+    }
+}
 
 /// Where and how things are printed.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +106,7 @@ pub fn clean(text: &str) -> String {
 
 /// `████░░░░` for `done` of `total`.
 pub fn bar(done: usize, total: usize, width: usize) -> String {
-    let filled = if total == 0 { 0 } else { (done.min(total) * width) / total };
+    let filled = (done.min(total) * width).checked_div(total).unwrap_or(0);
     format!("{}{}", "█".repeat(filled), "░".repeat(width - filled))
 }
 
@@ -124,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_bar_is_never_longer_than_itself() {
-        for (done, total, expected) in [(0, 4, "░░░░"), (1, 4, "█░░░"), (4, 4, "████"), (9, 4, "████"), (0, 0, "░░░░")] {
+        for (done, total, expected) in [(0, 4, "░░░░"), (1, 4, "█░░░"), (4, 4, "████"), (9, 4, "████"), (0, 0, "░░░░")]
+        {
             assert_eq!(bar(done, total, 4), expected, "{done}/{total}");
         }
     }

@@ -11,10 +11,7 @@ use subtle::ConstantTimeEq;
 use super::error::{Code, Refusal};
 use super::gate::Presented;
 use crate::api::approval::{Channel, Identity, Role};
-use crate::config::Tokens;
-
-/// Header by which the CLI says that a person types; it chooses a word for the record, never a right.
-pub const CHANNEL_HEADER: &str = "x-galley-channel";
+use crate::config::{CHANNEL_HEADER, Tokens};
 
 /// Digests of the tokens. Digests have one length, so a comparison tells nothing, not even how long a token is.
 pub struct Credentials {

@@ -194,7 +194,8 @@ async fn host_origin_and_content_type_are_checked_before_the_credential() {
     let bearer = format!("Bearer {EDITOR}");
     let auth = ("authorization", bearer.as_str());
     let k8s = format!("/k8s/{EDITOR}/apis/x");
-    let rows: &[(&str, &str, &str, Vec<(&str, &str)>, u16)] = &[
+    type Row<'a> = (&'a str, &'a str, &'a str, Vec<(&'a str, &'a str)>, u16);
+    let rows: &[Row<'_>] = &[
         ("loopback by name", "POST", "/mcp", vec![auth, JSON, ("host", "localhost:1")], 200),
         ("loopback in IPv6", "POST", "/mcp", vec![auth, JSON, ("host", "[::1]:8470")], 200),
         ("configured name, any port", "POST", "/mcp", vec![auth, JSON, ("host", "galley.example.com:443")], 200),

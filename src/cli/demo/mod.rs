@@ -42,28 +42,40 @@ struct Playing {
 }
 
 /// Runs the command.
-pub async fn run(args: DemoArgs, flags: &SettingsArgs, settings: &Settings, backstage: Arc<dyn Backstage>, screen: Screen) -> Result<Exit, Failure> {
+pub async fn run(
+    args: DemoArgs,
+    flags: &SettingsArgs,
+    settings: &Settings,
+    backstage: Arc<dyn Backstage>,
+    screen: Screen,
+) -> Result<Exit, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     // a demo never plays in the person's own data directory unless it is told to
-    let temporary = tempfile::Builder::new().prefix("galley-demo-").tempdir().map_err(|error| failed(&error))?;
-    let data_dir = flags.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let data_dir = std::path::absolute(&data_dir).map_err(|error| failed(&error))?;
+    let (temporary, data_dir) = match &flags.data_dir {
+        Some(given) => (None, std::path::absolute(given).map_err(|error| failed(&error))?),
+        None => {
+            let made = tempfile::Builder::new().prefix("galley-demo-").tempdir().map_err(|error| failed(&error))?;
+            let path = made.path().to_owned();
+            (Some(made), path)
+        }
+    };
     let version = backstage.terraform_version().await.map_err(|error| failed(&format!("{error:#}")))?;
 
     let mut show = Show::new(screen, story::STEPS);
     show.title(&version);
     let outcome = play(&mut show, settings, &backstage, &data_dir).await;
     show.quiet();
-    let kept = args.keep || outcome.is_err() || flags.data_dir.is_some();
-    if kept {
-        // what is left is the person's to look at
-        let _ = temporary.keep();
+    // a failed demo is the person's to look at
+    let kept = args.keep || outcome.is_err() || temporary.is_none();
+    match temporary {
+        Some(made) if kept => drop(made.keep()),
+        Some(_) | None => {}
     }
     match outcome {
         Ok(()) => {
-            println!("\n{}", screen.paint(Tone::Good, &show.words(Line::Finished, &[("seconds", &show.seconds())])));
+            show::line(&format!("\n{}", screen.paint(Tone::Good, &show.words(Line::Finished, &[("seconds", &show.seconds())]))));
             if kept {
-                println!("{}", show.words(Line::Kept, &[("dir", &data_dir.display())]));
+                show::line(&show.words(Line::Kept, &[("dir", &data_dir.display())]));
             }
             Ok(Exit::Done)
         }
@@ -115,7 +127,12 @@ async fn start(show: &Show, settings: &Settings, backstage: &Arc<dyn Backstage>,
     }
 }
 
-async fn wait_until_ready(show: &Show, process: &mut Box<dyn ServerProcess>, client: ClientSettings, data_dir: &Path) -> Result<Server, String> {
+async fn wait_until_ready(
+    show: &Show,
+    process: &mut Box<dyn ServerProcess>,
+    client: ClientSettings,
+    data_dir: &Path,
+) -> Result<Server, String> {
     let deadline = Instant::now() + START;
     loop {
         if let Some(problem) = process.ended() {

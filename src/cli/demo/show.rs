@@ -1,6 +1,7 @@
 //! What the demo looks like: headings with elapsed seconds, ✓ lines, tables, a bar while a job runs. Plain lines without
 //! a terminal.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +10,11 @@ use super::words::Line;
 use crate::api::terraformjob::Progress;
 use crate::cli::screen::{Screen, Tone, bar, clean};
 use crate::cli::text::fill;
+
+/// One line on stdout. A reader that went away is no reason to leave a server behind: the demo goes on to its end.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
 
 /// The output of one demo.
 pub struct Show {
@@ -41,7 +47,7 @@ impl Show {
     }
     /// The first line.
     pub fn title(&self, terraform: &str) {
-        println!("{}", self.screen.paint(Tone::Strong, &self.words(Line::Title, &[("terraform", &terraform)])));
+        line(&self.screen.paint(Tone::Strong, &self.words(Line::Title, &[("terraform", &terraform)])));
     }
     /// A heading.
     pub fn step(&mut self, title: Line) {
@@ -50,7 +56,7 @@ impl Show {
         self.title = title.of(self.screen.lang);
         let clock = self.screen.paint(Tone::Faint, &format!("{:>5} s", self.seconds()));
         let head = format!("━━ {}/{}  {}", self.step, self.steps, self.title);
-        println!("\n{}  {clock}", self.screen.paint(Tone::Strong, &head));
+        line(&format!("\n{}  {clock}", self.screen.paint(Tone::Strong, &head)));
     }
     /// Something that was checked and is so.
     pub fn check(&self, line: Line, values: &[(&str, &dyn std::fmt::Display)]) {
@@ -83,7 +89,7 @@ impl Show {
             });
             bar_line.set_message(format!("{} {text}", bar(progress.done, progress.total, 20)));
         } else {
-            println!("  ▸ {text}");
+            line(&format!("  ▸ {text}"));
         }
         self.last = Some(progress.clone());
     }
@@ -97,7 +103,7 @@ impl Show {
     fn print(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => println!("{text}"),
+            None => line(text),
         }
     }
 }
