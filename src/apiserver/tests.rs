@@ -428,11 +428,17 @@ async fn reading_a_document_and_writing_one_durably_are_quick() {
     let store = Arc::new(FsStore::open(directory.path()).await.unwrap());
     let server = ApiServer::open(store, Arc::new(SystemClock), Options::default()).await.unwrap();
     post(&server, editor(), "sessions", session("s")).await;
+    let api: Api<Session> = Api::default_namespaced(server.client(Identity::system()));
     let started = Instant::now();
     for _ in 0..1000 {
-        server.core.get(server.core.shared.kinds.document("sessions").unwrap(), "s").unwrap();
+        send(&server, Some(editor()), "GET", "sessions/s", "", "").await;
     }
     let read = started.elapsed() / 1000;
+    let started = Instant::now();
+    for _ in 0..1000 {
+        api.get("s").await.unwrap();
+    }
+    let typed = started.elapsed() / 1000;
     let mut writes = Vec::new();
     for index in 0..100 {
         let started = Instant::now();
@@ -440,8 +446,9 @@ async fn reading_a_document_and_writing_one_durably_are_quick() {
         writes.push(started.elapsed());
     }
     writes.sort_unstable();
-    println!("read {read:?}, durable write p50 {:?} p99 {:?} (unoptimised, shared machine)", writes[50], writes[98]);
-    // Ten times the bars of the design: this runs unoptimised, on machines that do other things as well.
-    assert!(read < Duration::from_micros(500), "{read:?}");
+    let (p50, p99) = (writes[50], writes[98]);
+    println!("GET by router {read:?}, by kube client {typed:?}; durable write p50 {p50:?} p99 {p99:?} (this build, this machine)");
+    // Far above the bars of the design: an unoptimised build on a busy machine only shows that nothing is grossly wrong.
+    assert!(read < Duration::from_millis(2), "{read:?}");
     assert!(writes[50] < Duration::from_millis(100), "{:?}", writes[50]);
 }
