@@ -23,3 +23,4 @@ pub mod services;
 pub mod mcp;
 pub mod http;
 pub mod cli;
+pub mod app;

@@ -16,6 +16,10 @@ impl Environment {
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Environment(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
+    /// Everything, for those who pass an allowlisted part of it on.
+    pub fn all(&self) -> BTreeMap<String, String> {
+        self.0.clone()
+    }
     /// The value of a variable; an empty one counts as unset, as shells and compose files write it.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())

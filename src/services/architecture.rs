@@ -11,16 +11,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PostParams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use super::architecture_check::{check_generation, check_limits, check_variables, is_structural, problem, spec_patch};
 use super::documents::{keeps_changing, name_of, no_design};
 use super::error::{Code, Error, Problem};
 use super::plan::ChangeView;
 use super::session::{TARGET_ANNOTATION, target_of, target_word};
 use super::text::{Text, say};
-use super::{Services, arguments, status};
+use super::{Services, status};
 use crate::api::condition::clip;
-use crate::api::design::{Component, Connection, Counts, DesignSpec, Finding, MAX_COMPONENTS, MAX_CONNECTIONS, Policy, Severity, Target};
+use crate::api::design::{Component, Connection, Counts, DesignSpec, Finding, Findings, Policy, Severity, Target};
 use crate::api::session::Language;
 use crate::api::{API_VERSION, Design, Session};
 use crate::validator::Defaults;
@@ -29,8 +30,6 @@ use crate::validator::Defaults;
 const PREVIEW_WAIT: Duration = Duration::from_millis(500);
 /// How many findings an answer lists; the counts are always whole.
 pub(super) const FINDING_LIMIT: usize = 15;
-/// Most variables of a design.
-const MAX_VARIABLES: usize = 100;
 
 /// Mark in a schema: another tool's schema says what is inside.
 pub(crate) const SPELLED_OUT_ELSEWHERE: &str = "x-spelled-out-elsewhere";
@@ -126,10 +125,25 @@ pub struct FindingsView {
 impl FindingsView {
     pub(super) fn of(findings: &[Finding], limit: usize) -> Self {
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-        let mut items = findings.to_vec();
+        let mut items: Vec<&Finding> = findings.iter().collect();
         items.sort_by_key(|finding| finding.severity);
-        items.truncate(limit);
+        let items = items.into_iter().take(limit).map(bounded).collect();
         FindingsView { errors: count(Severity::Error), warnings: count(Severity::Warning), infos: count(Severity::Info), items }
+    }
+    /// The same from a status, whose counts are of more findings than it lists.
+    pub(super) fn of_status(findings: &Findings, limit: usize) -> Self {
+        let Findings { errors, warnings, infos, items } = findings;
+        FindingsView { errors: *errors, warnings: *warnings, infos: *infos, items: items.iter().take(limit).map(bounded).collect() }
+    }
+}
+
+/// A finding as an answer carries it: long texts and long lists cut.
+fn bounded(finding: &Finding) -> Finding {
+    Finding {
+        message: clip(&finding.message, 400),
+        recommendation: finding.recommendation.as_deref().map(|text| clip(text, 300)),
+        allowed: finding.allowed.iter().take(20).cloned().collect(),
+        ..finding.clone()
     }
 }
 
@@ -211,7 +225,7 @@ impl Services {
         let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
         let text = if changed { Text::ArchitectureSaved } else { Text::ArchitectureUnchanged };
         let next_actions = match view.errors {
-            0 => status::next_after_save(language, &design),
+            0 => status::next_after_edit(language, &design),
             _ => vec![say(language, Text::NextMend, &[])],
         };
         let summary = with_findings(say(language, text, &values), &view, &next_actions);
@@ -345,142 +359,19 @@ impl Services {
 
     fn judge(&self, spec: &DesignSpec, language: Language) -> Vec<Finding> {
         let parts = self.parts();
-        let defaults = Defaults {
-            region: parts.settings.region.clone(),
-            compartment_id: parts.settings.compartment_id.clone(),
-            language,
-        };
+        let defaults = Defaults { region: parts.settings.region.clone(), compartment_id: parts.settings.compartment_id.clone(), language };
         (parts.judge)(spec, &parts.catalog, &defaults).findings
     }
 
     /// The findings, or `invalid_design` when the structure is broken.
     fn judged(&self, spec: &DesignSpec, language: Language) -> Result<Vec<Finding>, Error> {
         let findings = self.judge(spec, language);
-        let problems: Vec<Problem> = findings.iter().filter(|finding| is_structural(finding)).map(|finding| problem(finding, spec)).collect();
+        let problems: Vec<Problem> =
+            findings.iter().filter(|finding| is_structural(finding)).map(|finding| problem(finding, spec)).collect();
         match problems.is_empty() {
             true => Ok(findings),
             false => Err(Error::problems(Code::InvalidDesign, language, problems)),
         }
-    }
-}
-
-/// Refused at the door: a structural error.
-fn is_structural(finding: &Finding) -> bool {
-    finding.severity == Severity::Error && finding.rule.starts_with("structure.")
-}
-
-fn problem(finding: &Finding, spec: &DesignSpec) -> Problem {
-    Problem {
-        path: finding.path.clone(),
-        message: finding.message.clone(),
-        value: value_at(spec, &finding.path).map(|value| arguments::shown(&value)),
-        allowed: finding.allowed.iter().take(60).cloned().collect(),
-        hint: finding.recommendation.clone(),
-    }
-}
-
-/// The value a finding's path points at: `components[vm].config.shape`, `connections[3].target_id`, camelCase or not.
-fn value_at(spec: &DesignSpec, path: &str) -> Option<Value> {
-    let mut value = serde_json::to_value(spec).ok()?;
-    for part in path.split('.') {
-        let (name, index) = match part.split_once('[') {
-            Some((name, rest)) => (name, rest.strip_suffix(']')),
-            None => (part, None),
-        };
-        let name = match value.get(name) {
-            Some(_) => name.to_owned(),
-            None => camel(name),
-        };
-        value = value.get(&name)?.clone();
-        if let Some(index) = index {
-            let list = value.as_array()?;
-            let by_id = list.iter().find(|item| item.get("id").and_then(Value::as_str) == Some(index));
-            value = by_id.or_else(|| list.get(index.parse::<usize>().ok()?)).cloned()?;
-        }
-    }
-    (!value.is_object() && !value.is_array()).then_some(value)
-}
-
-fn camel(snake: &str) -> String {
-    let mut parts = snake.split('_');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        let mut letters = part.chars();
-        let head: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-        text + &head + letters.as_str()
-    })
-}
-
-fn check_limits(components: &[ComponentInput], connections: &[ConnectionInput], language: Language) -> Result<(), Error> {
-    let over = |path: &str, text, count: usize, limit: usize| {
-        let values = [("count", count.to_string()), ("limit", limit.to_string())];
-        let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        Problem {
-            path: path.to_owned(),
-            message: say(language, text, &values),
-            value: Some(count.into()),
-            hint: Some(say(language, Text::HintSplit, &[])),
-            ..Problem::default()
-        }
-    };
-    let mut problems = Vec::new();
-    if components.len() > MAX_COMPONENTS {
-        problems.push(over("components", Text::TooManyComponents, components.len(), MAX_COMPONENTS));
-    }
-    if connections.len() > MAX_CONNECTIONS {
-        problems.push(over("connections", Text::TooManyConnections, connections.len(), MAX_CONNECTIONS));
-    }
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(Error::problems(Code::InvalidDesign, language, problems)),
-    }
-}
-
-/// Variables are ordinary document fields: named like Terraform names them, and never secret.
-fn check_variables(variables: Option<&BTreeMap<String, String>>, language: Language) -> Result<(), Error> {
-    let Some(variables) = variables else { return Ok(()) };
-    let mut problems = Vec::new();
-    if variables.len() > MAX_VARIABLES {
-        let values = [("count", variables.len().to_string()), ("limit", MAX_VARIABLES.to_string())];
-        let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        problems.push(Problem { path: "variables".into(), message: say(language, Text::TooMany, &values), ..Problem::default() });
-    }
-    for name in variables.keys() {
-        let path = format!("variables.{}", clip(name, 63));
-        let legal = name.len() <= 63
-            && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !legal {
-            let message = say(language, Text::BadPattern, &[("pattern", "^[A-Za-z_][A-Za-z0-9_-]{0,62}$")]);
-            problems.push(Problem { path, message, ..Problem::default() });
-        } else if is_secret_name(name) {
-            let message = say(language, Text::SecretVariable, &[]);
-            let hint = Some(say(language, Text::HintSecretVariable, &[]));
-            problems.push(Problem { path, message, hint, ..Problem::default() });
-        }
-    }
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(Error::problems(Code::InvalidArgument, language, problems)),
-    }
-}
-
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["password", "passphrase", "passwd", "private_key"].iter().any(|word| name.contains(word))
-        || name.ends_with("secret")
-        || name.ends_with("token")
-}
-
-pub(super) fn check_generation(expected: Option<i64>, actual: i64, language: Language) -> Result<(), Error> {
-    match expected {
-        Some(expected) if expected != actual => {
-            let values = [("expected", expected.to_string()), ("actual", actual.to_string())];
-            let pairs: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
-            Err(Error::new(Code::Conflict, say(language, Text::GenerationMoved, &pairs), say(language, Text::HintGeneration, &[]))
-                .with(json!({ "expected_generation": expected, "generation": actual })))
-        }
-        Some(_) | None => Ok(()),
     }
 }
 
@@ -509,38 +400,6 @@ fn overlay(spec: &mut DesignSpec, input: &SaveArchitecture) {
     }
 }
 
-/// The merge patch from one spec to another, over the fields save_architecture may change; None when they are equal.
-fn spec_patch(before: &DesignSpec, after: &DesignSpec) -> Option<Value> {
-    if before == after {
-        return None;
-    }
-    let mut patch = Map::new();
-    if before.components != after.components {
-        patch.insert("components".into(), json!(after.components));
-    }
-    if before.connections != after.connections {
-        patch.insert("connections".into(), json!(after.connections));
-    }
-    if before.region != after.region {
-        patch.insert("region".into(), json!(after.region));
-    }
-    if before.compartment_id != after.compartment_id {
-        patch.insert("compartmentId".into(), json!(after.compartment_id));
-    }
-    // A merge patch merges maps: what is gone has to be named with null.
-    let mut variables = Map::new();
-    for name in before.variables.keys().filter(|name| !after.variables.contains_key(*name)) {
-        variables.insert(name.clone(), Value::Null);
-    }
-    for (name, value) in after.variables.iter().filter(|(name, value)| before.variables.get(*name) != Some(value)) {
-        variables.insert(name.clone(), json!(value));
-    }
-    if !variables.is_empty() {
-        patch.insert("variables".into(), Value::Object(variables));
-    }
-    Some(Value::Object(patch))
-}
-
 fn observed(design: &Design) -> i64 {
     design.status.as_ref().and_then(|status| status.observed_generation).unwrap_or_default()
 }
@@ -565,51 +424,4 @@ fn with_findings(mut text: String, view: &FindingsView, next_actions: &[String])
         text.push_str(next);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_finding_path_leads_to_the_value_in_either_spelling() {
-        let spec = DesignSpec {
-            components: vec![Component {
-                id: "vm".into(),
-                service_type: "compute".into(),
-                config: BTreeMap::from([("shape".to_owned(), json!("VM.Bad"))]),
-                ..Component::default()
-            }],
-            connections: vec![Connection { source_id: "vm".into(), target_id: "gone".into(), ..Connection::default() }],
-            ..DesignSpec::default()
-        };
-        assert_eq!(value_at(&spec, "components[vm].config.shape"), Some(json!("VM.Bad")));
-        assert_eq!(value_at(&spec, "components[vm].service_type"), Some(json!("compute")));
-        assert_eq!(value_at(&spec, "connections[0].target_id"), Some(json!("gone")));
-        assert_eq!(value_at(&spec, "connections[0].targetId"), Some(json!("gone")));
-        assert_eq!(value_at(&spec, "components[nobody].config"), None);
-    }
-
-    #[test]
-    fn a_removed_variable_is_named_with_null_and_an_equal_spec_is_no_patch() {
-        let before = DesignSpec { variables: [("a".into(), "1".into()), ("b".into(), "2".into())].into(), ..DesignSpec::default() };
-        let after = DesignSpec { variables: [("b".into(), "3".into())].into(), ..DesignSpec::default() };
-        assert_eq!(spec_patch(&before, &after), Some(json!({"variables": {"a": null, "b": "3"}})));
-        assert_eq!(spec_patch(&after, &after), None);
-    }
-
-    #[test]
-    fn names_that_promise_a_secret_are_refused_as_variables() {
-        for (name, refused) in [
-            ("adb_admin_password", true),
-            ("api_token", true),
-            ("ssh_private_key", true),
-            ("client_secret", true),
-            ("ssh_public_key", false),
-            ("secret_name", false),
-        ] {
-            let variables = BTreeMap::from([(name.to_owned(), "x".to_owned())]);
-            assert_eq!(check_variables(Some(&variables), Language::En).is_err(), refused, "{name}");
-        }
-    }
 }

@@ -5,6 +5,7 @@
 
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::DeserializeGuard;
 use serde_json::{Value, json};
 
 use super::error::{Code, Error};
@@ -87,9 +88,16 @@ impl Services {
     pub(super) async fn all_sessions(&self) -> Result<Vec<Session>, Error> {
         let mut sessions = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
+        // One session that does not decode must not hide all the others.
+        let api: Api<DeserializeGuard<Session>> = Api::namespaced(self.0.client.clone(), NAMESPACE);
         loop {
-            let page = self.sessions().list(&params).await.map_err(|error| Error::kube(self.0.settings.language, &error, ""))?;
-            sessions.extend(page.items);
+            let page = api.list(&params).await.map_err(|error| Error::kube(self.0.settings.language, &error, ""))?;
+            for guarded in page.items {
+                match guarded.0 {
+                    Ok(session) => sessions.push(session),
+                    Err(broken) => tracing::warn!(session = broken.metadata.name, error = %broken.error, "a session does not decode"),
+                }
+            }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = ListParams::default().limit(PAGE).continue_token(&token),
                 None => break,

@@ -103,6 +103,8 @@ pub struct Problem {
 
 /// How many problems one answer lists: enough to mend a design in one go, few enough for 2,000 tokens.
 pub(crate) const PROBLEM_LIMIT: usize = 20;
+/// And how many bytes they may take: about 1,500 tokens. The first problem is always told.
+const PROBLEM_BYTES: usize = 6_000;
 
 /// A refusal or a failure, as the caller sees it.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, thiserror::Error)]
@@ -136,8 +138,15 @@ impl Error {
     /// Several problems under one code; the message is the first one, the details list up to [`PROBLEM_LIMIT`].
     pub fn problems(code: Code, language: Language, mut problems: Vec<Problem>) -> Self {
         let total = problems.len();
-        let omitted = total.saturating_sub(PROBLEM_LIMIT);
-        problems.truncate(PROBLEM_LIMIT);
+        let mut bytes = 0;
+        let fitting = problems.iter().take(PROBLEM_LIMIT).take_while(|problem| {
+            let first = bytes == 0;
+            bytes += serde_json::to_string(problem).map_or(0, |text| text.len());
+            first || bytes <= PROBLEM_BYTES
+        });
+        let shown = fitting.count();
+        problems.truncate(shown);
+        let omitted = total - shown;
         let (message, hint) = match problems.first() {
             Some(first) => {
                 let place = if first.path.is_empty() { String::new() } else { format!("{}: ", first.path) };
@@ -161,6 +170,12 @@ impl Error {
     pub fn kube(language: Language, error: &kube::Error, session: &str) -> Self {
         match error {
             kube::Error::Api(status) => Self::status(language, status, session),
+            kube::Error::SerdeError(cause) => {
+                tracing::warn!(error = %cause, session, "a stored document does not decode");
+                let message = say(language, Text::Undecodable, &[]);
+                Error::new(Code::InvalidDesign, message, say(language, Text::HintAskPerson, &[]))
+                    .with(json!({ "cause": crate::api::condition::clip(&cause.to_string(), 300) }))
+            }
             // The transport failed: the API server or the store behind it is not there. The text may name hosts; it is
             // logged, never answered.
             other => {
@@ -205,7 +220,7 @@ impl Error {
         Self::unavailable(language)
     }
     /// A refused approval. The judgement's own sentence is the message; the hint is in the session's language.
-    pub fn refused(language: Language, refused: &Refused) -> Self {
+    pub fn refused(language: Language, refused: &Refused, session: &str) -> Self {
         let (code, hint) = match refused.reason {
             RefusedReason::Expired => (Code::PlanExpired, Text::HintNewPlan),
             RefusedReason::InFlight => (Code::ApprovalRequired, Text::HintPersonApproves),
@@ -218,6 +233,6 @@ impl Error {
             | RefusedReason::WrongDesign
             | RefusedReason::PlanTampered => (Code::ApprovalRefused, Text::HintReadPlanAgain),
         };
-        Error::new(code, refused.message.clone(), say(language, hint, &[])).with(json!({ "reason": refused.reason }))
+        Error::new(code, refused.message.clone(), say(language, hint, &[("session", session)])).with(json!({ "reason": refused.reason }))
     }
 }

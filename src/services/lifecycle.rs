@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::architecture::check_generation;
+use super::architecture_check::check_generation;
 use super::documents::name_of;
 use super::error::{Code, Error, Problem};
 use super::text::{Text, say};
@@ -408,8 +408,7 @@ impl Services {
 }
 
 fn refusal(language: Language, refused: &Refused, session: &str) -> Error {
-    let mut error = Error::refused(language, refused);
-    error.hint = error.hint.replace("{session}", session);
+    let mut error = Error::refused(language, refused, session);
     match refused.reason {
         // The policy says who can: name the ways, so that the model tells the person and does not try again.
         RefusedReason::ApproverRequired | RefusedReason::InFlight => {

@@ -5,6 +5,7 @@
 //! and never names a controller. Sentences are in the session's language.
 
 pub mod architecture;
+mod architecture_check;
 pub mod arguments;
 mod documents;
 pub mod error;

@@ -9,8 +9,8 @@ use super::documents::name_of;
 use super::error::{Code, Error, Problem};
 use super::plan_source::PlanDetails;
 use super::session::bad_cursor;
-use super::status::short_sha;
 use super::text::{Text, say};
+use crate::api::approval::short;
 use crate::api::condition::clip;
 use crate::api::design::{Change, ChangeAction, Counts, PlanRecord};
 use crate::api::session::Language;
@@ -161,33 +161,36 @@ impl Services {
         let session = self.session(&input.session_id).await?;
         let language = session.spec.language;
         let design = self.design(&session).await?;
-        let plan = design.status.as_ref().and_then(|status| status.plan.clone()).ok_or_else(|| {
-            Error::new(Code::InvalidDesign, say(language, Text::NoPlan, &[]), say(language, Text::HintWaitForPlan, &[]))
-        })?;
+        let plan =
+            design.status.as_ref().and_then(|status| status.plan.clone()).ok_or_else(|| {
+                Error::new(Code::InvalidDesign, say(language, Text::NoPlan, &[]), say(language, Text::HintWaitForPlan, &[]))
+            })?;
         let mut page = self.page_head(&session, &design, &plan);
-        let offset = offset_of(input.cursor.as_deref(), &plan, language)?;
         let detail = match (input.detail, &input.address) {
             (Some(detail), _) => detail,
             (None, Some(_)) => Detail::Resource,
             (None, None) => Detail::Summary,
         };
-        let budget = if input.limit.is_some() { HARD_BYTES } else { DEFAULT_BYTES };
-        let limit = input.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, 200);
+        let window = Window {
+            offset: offset_of(input.cursor.as_deref(), &plan, language)?,
+            limit: input.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, 200),
+            bytes: if input.limit.is_some() { HARD_BYTES } else { DEFAULT_BYTES },
+        };
         match detail {
             Detail::Resource => {
-                let address = input.address.clone().unwrap_or_default();
-                self.fill_resource(&mut page, &design, &plan, &address, offset, budget, language).await?;
+                let details = self.details(&design, &plan, language).await?.ok_or_else(|| {
+                    let message = say(language, Text::NoPlanDetails, &[("plan", short(&plan.plan_sha256))]);
+                    Error::new(Code::StorageUnavailable, message, say(language, Text::HintNewPlan, &[]))
+                })?;
+                fill_resource(&mut page, &details, input.address.as_deref().unwrap_or_default(), window, language)?;
             }
             Detail::Summary | Detail::Changes => {
                 let mut changes = self.changes(&design, &plan, language).await?;
                 if detail == Detail::Summary {
                     changes.retain(|change| destructive(change.action));
                 }
-                let shown = fit(&changes, offset, limit, budget, ChangeView::of);
-                let next = offset + shown.len();
-                page.omitted = changes.len().saturating_sub(next);
-                page.next_cursor = (page.omitted > 0).then(|| cursor(next, &plan));
-                page.changes = shown;
+                page.changes = window.fit(&changes, ChangeView::of);
+                page.leave(window.offset + page.changes.len(), changes.len());
             }
         }
         page.summary = summary(language, &page);
@@ -228,42 +231,25 @@ impl Services {
         let bytes = self.parts().blobs.get(&key).await.map_err(|error| Error::blob(language, &error))?;
         Ok(bytes.and_then(|bytes| PlanDetails::parse(&bytes)))
     }
+}
 
-    #[allow(clippy::too_many_arguments, reason = "the six facts of one page; a struct would be made here and taken apart here")]
-    async fn fill_resource(
-        &self,
-        page: &mut PlanPage,
-        design: &Design,
-        plan: &PlanRecord,
-        address: &str,
-        offset: usize,
-        budget: usize,
-        language: Language,
-    ) -> Result<(), Error> {
-        let details = self.details(design, plan, language).await?.ok_or_else(|| {
-            let message = say(language, Text::NoPlanDetails, &[("plan", short_sha(&plan.plan_sha256))]);
-            Error::new(Code::StorageUnavailable, message, say(language, Text::HintNewPlan, &[]))
-        })?;
-        let Some(resource) = details.resource(address) else {
-            let message = say(language, Text::NoSuchResource, &[("address", &clip(address, 200))]);
-            let allowed = details.changes().into_iter().take(40).map(|change| change.address).collect();
-            let hint = Some(say(language, Text::HintGetPlan, &[]));
-            return Err(Error::argument(language, Problem { path: "address".into(), message, value: None, allowed, hint }));
-        };
-        let forced = &resource.change.replace_paths;
-        let values = fit(&resource.values, offset, usize::MAX, budget, |(path, before, after)| ValueView {
-            path: path.clone(),
-            before: super::arguments::shown(before),
-            after: super::arguments::shown(after),
-            forces_replace: forced.iter().any(|force| path == force || path.starts_with(&format!("{force}."))),
-        });
-        let next = offset + values.len();
-        page.omitted = resource.values.len().saturating_sub(next);
-        page.next_cursor = (page.omitted > 0).then(|| cursor(next, plan));
-        page.values = values;
-        page.changes = vec![ChangeView::of(&resource.change)];
-        Ok(())
-    }
+fn fill_resource(page: &mut PlanPage, details: &PlanDetails, address: &str, window: Window, language: Language) -> Result<(), Error> {
+    let Some(resource) = details.resource(address) else {
+        let message = say(language, Text::NoSuchResource, &[("address", &clip(address, 200))]);
+        let allowed = details.changes().into_iter().take(40).map(|change| change.address).collect();
+        let hint = Some(say(language, Text::HintGetPlan, &[]));
+        return Err(Error::argument(language, Problem { path: "address".into(), message, value: None, allowed, hint }));
+    };
+    let forced = &resource.change.replace_paths;
+    page.values = Window { limit: usize::MAX, ..window }.fit(&resource.values, |(path, before, after)| ValueView {
+        path: path.clone(),
+        before: super::arguments::shown(before),
+        after: super::arguments::shown(after),
+        forces_replace: forced.iter().any(|force| path == force || path.starts_with(&format!("{force}."))),
+    });
+    page.leave(window.offset + page.values.len(), resource.values.len());
+    page.changes = vec![ChangeView::of(&resource.change)];
+    Ok(())
 }
 
 fn destructive(action: ChangeAction) -> bool {
@@ -273,29 +259,47 @@ fn destructive(action: ChangeAction) -> bool {
     }
 }
 
-/// As many of `items` from `offset` as fit into `limit` and `budget` bytes; at least one, so that paging always moves on.
-fn fit<T, V: Serialize>(items: &[T], offset: usize, limit: usize, budget: usize, view: impl Fn(&T) -> V) -> Vec<V> {
-    let mut used = 0;
-    let mut page = Vec::new();
-    for item in items.iter().skip(offset).take(limit) {
-        let one = view(item);
-        used += serde_json::to_string(&one).map_or(budget, |text| text.len());
-        if used > budget && !page.is_empty() {
-            break;
+/// Which part of a list a page shows.
+#[derive(Clone, Copy)]
+struct Window {
+    offset: usize,
+    limit: usize,
+    bytes: usize,
+}
+
+impl Window {
+    /// As many of `items` as fit; at least one, so that paging always moves on.
+    fn fit<T, V: Serialize>(self, items: &[T], view: impl Fn(&T) -> V) -> Vec<V> {
+        let mut used = 0;
+        let mut page = Vec::new();
+        for item in items.iter().skip(self.offset).take(self.limit) {
+            let one = view(item);
+            used += serde_json::to_string(&one).map_or(self.bytes, |text| text.len());
+            if used > self.bytes && !page.is_empty() {
+                break;
+            }
+            page.push(one);
         }
-        page.push(one);
+        page
     }
-    page
+}
+
+impl PlanPage {
+    /// Says what is left after `next` of `total` entries.
+    fn leave(&mut self, next: usize, total: usize) {
+        self.omitted = total.saturating_sub(next);
+        self.next_cursor = (self.omitted > 0).then(|| cursor(next, &self.plan_sha256));
+    }
 }
 
 /// `<offset>-<plan>`: a cursor of another plan is refused instead of showing a page of something else.
-fn cursor(offset: usize, plan: &PlanRecord) -> String {
-    format!("{offset}-{}", short_sha(&plan.plan_sha256))
+fn cursor(offset: usize, plan_sha256: &str) -> String {
+    format!("{offset}-{}", short(plan_sha256))
 }
 
 fn offset_of(cursor: Option<&str>, plan: &PlanRecord, language: Language) -> Result<usize, Error> {
     let Some(cursor) = cursor else { return Ok(0) };
-    let parsed = cursor.split_once('-').filter(|(_, sha)| *sha == short_sha(&plan.plan_sha256)).and_then(|(offset, _)| offset.parse().ok());
+    let parsed = cursor.split_once('-').filter(|(_, sha)| *sha == short(&plan.plan_sha256)).and_then(|(offset, _)| offset.parse().ok());
     parsed.ok_or_else(|| bad_cursor(language))
 }
 
@@ -314,7 +318,13 @@ pub(super) fn counts_line(language: Language, counts: &Counts) -> String {
 fn summary(language: Language, page: &PlanPage) -> String {
     let kind = if page.destroy { "destroy" } else { "apply" };
     let counts = counts_line(language, &page.counts);
-    let values = [("sha", page.plan_sha256.as_str()), ("session", &page.session_id), ("kind", kind), ("counts", &counts), ("expires", &page.expires_at)];
+    let values = [
+        ("sha", page.plan_sha256.as_str()),
+        ("session", &page.session_id),
+        ("kind", kind),
+        ("counts", &counts),
+        ("expires", &page.expires_at),
+    ];
     let mut lines = vec![say(language, Text::PlanShown, &values)];
     let named = |action: ChangeAction| -> Vec<String> {
         page.changes

@@ -105,6 +105,7 @@ texts! {
     ControlCharacter { en: "contains a control character", ja: "制御文字が含まれています" }
     BadCursor { en: "this cursor does not belong to this answer any more", ja: "このカーソルは無効です" }
     SecretVariable { en: "a secret does not belong into a variable: documents are readable", ja: "秘密の値は変数に書けません。文書は読み取り可能です" }
+    Undecodable { en: "a stored document does not decode; it was written by something else", ja: "保存された文書を読み取れません。別のものが書き込んだ可能性があります" }
     Unavailable { en: "the document store does not answer", ja: "文書ストアが応答しません" }
     Internal { en: "something unexpected happened", ja: "予期しないことが起きました" }
 

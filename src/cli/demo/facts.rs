@@ -44,7 +44,7 @@ pub fn get_status(session: &str, seconds: u64, since: Option<&Value>) -> Value {
 
 /// Arguments of `get_plan`.
 pub fn get_plan(session: &str) -> Value {
-    json!({ "session_id": session, "detail": true })
+    json!({ "session_id": session, "detail": "changes" })
 }
 
 /// Arguments of `approve_plan`.
