@@ -17,7 +17,10 @@ pub mod scheduler;
 pub mod secrets;
 pub mod session;
 pub mod settings;
-//TESTMODS
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+pub mod testkit;
 
 use std::borrow::Cow;
 use std::sync::Arc;
