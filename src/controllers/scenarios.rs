@@ -13,7 +13,7 @@ use crate::terraform::Recovered;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_design_is_planned_approved_applied_and_then_left_alone() {
-    let house = House::new().open();
+    let mut house = House::new().open();
     house.design("s-1", DesiredState::Applied, &["a", "b"]).await;
     let waiting = house.rests("s-1", "AwaitingApproval").await;
     assert_eq!(house.runs(Action::Apply), 0, "nothing is applied before the approval");
@@ -33,7 +33,38 @@ async fn a_design_is_planned_approved_applied_and_then_left_alone() {
     }
     house.edit("s-1", json!({ "policy": { "driftIntervalSeconds": 7200 } })).await;
     house.rests("s-1", "Synced").await;
-    assert_eq!(house.world(|world| world.runs.len()), before, "an applied design starts no process");
+    house.close().await;
+    let house = house.open();
+    house.edit("s-1", json!({ "policy": { "driftIntervalSeconds": 7300 } })).await;
+    house.rests("s-1", "Synced").await;
+    assert_eq!(house.world(|world| world.runs.len()), before, "an applied design starts no process, also after a restart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_made_or_waited_for_and_stands_in_no_document() {
+    let house = House::new().open();
+    house.design("s-1", DesiredState::Planned, &["generated", "supplied"]).await;
+    let design = house.rests("s-1", "SecretMissing").await;
+    assert!(house.world(|world| world.runs.is_empty()));
+    let key = crate::blobs::BlobKey::secrets(design.metadata.uid.as_deref().unwrap());
+    crate::blobs::Blobs::put(&*house.blobs, &key, r#"{"supplied_password": "by hand"}"#.into()).await.unwrap();
+    house.ring("s-1", 1).await;
+    house.rests("s-1", "PlanReady").await;
+    let secrets = house.world(|world| world.secrets.clone());
+    assert_eq!((secrets.len(), secrets[1].as_str()), (2, "by hand"));
+    let everything = house.server.everything();
+    assert!(secrets.iter().all(|secret| !everything.contains(secret)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_fell_back_behind_what_was_seen_is_not_planned_on() {
+    let house = House::new().open();
+    let design = house.build("s-1", &["a"]).await;
+    house.world(|world| world.places.get_mut(design.metadata.uid.as_deref().unwrap()).unwrap().serial = 0);
+    let before = house.world(|world| world.runs.len());
+    house.components("s-1", &["a", "b"]).await;
+    house.rests("s-1", "StateUnavailable").await;
+    assert_eq!(house.world(|world| world.runs.len()), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +100,10 @@ async fn a_failed_apply_stalls_until_a_person_asks_for_a_retry() {
     house.world(|world| world.fail_apply = Some((WhoActs::Stalled, "400-LimitExceeded")));
     house.approve(&design).await;
     let failure = house.rests("s-1", "JobFailed").await.status.unwrap().last_failure.unwrap();
-    assert_eq!((failure.created.as_slice(), failure.failed.as_slice()), (["oci_core_vcn.a".to_owned()].as_slice(), ["oci_core_vcn.b".to_owned()].as_slice()));
+    assert_eq!(
+        (failure.created.as_slice(), failure.failed.as_slice()),
+        (["oci_core_vcn.a".to_owned()].as_slice(), ["oci_core_vcn.b".to_owned()].as_slice())
+    );
     assert_eq!(house.runs(Action::Plan), 1, "nothing is tried again by itself");
     house.request("s-1", "r1", "Retry").await;
     let design = house.rests("s-1", "AwaitingApproval").await;
@@ -190,7 +224,13 @@ async fn deleting_a_session_waits_for_the_reviewed_destroy_of_its_design() {
     let house = House::new().open();
     house.build("s-1", &["a"]).await;
     house.delete::<Session>("s-1").await;
-    let design = house.until("s-1", "destroy plan", |status, _| status.plan.as_ref().is_some_and(|plan| plan.destroy) && status.active_job.is_none() && status.wait_reason.as_ref().is_some_and(|wait| wait.starts_with("approval"))).await;
+    let design = house
+        .until("s-1", "destroy plan", |status, _| {
+            status.plan.as_ref().is_some_and(|plan| plan.destroy)
+                && status.active_job.is_none()
+                && status.wait_reason.as_ref().is_some_and(|wait| wait.starts_with("approval"))
+        })
+        .await;
     assert_eq!(house.api::<Session>().get("s-1").await.unwrap().status.unwrap().phase, Some(SessionPhase::Destroying));
     house.approve(&design).await;
     house.gone::<Design>("s-1").await;

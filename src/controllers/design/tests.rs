@@ -62,6 +62,12 @@ fn an_open_job_comes_before_everything_else() {
         vec![
             ("row 1: a running job is waited for", present(true), fresh().job(plan_job(JobPhase::Running)), running()),
             ("a suspended design still waits for its job", present(true).suspended(), fresh().job(plan_job(JobPhase::Running)), running()),
+            (
+                "a suspended design does not start its queued job",
+                present(true).suspended(),
+                fresh().job(job(Action::Apply, JobPhase::Pending)),
+                Step::CancelJob { why: "the design was suspended before it started" },
+            ),
             ("a finished job is folded in first", present(true), fresh().job(plan_job(JobPhase::Failed)), Step::Settle),
             ("a job that was never created is forgotten", present(true), fresh().void(), Step::DropIntent),
             ("a running plan of older inputs may end", present(true), fresh().job(outdated(plan_job(JobPhase::Running))), running()),
@@ -83,7 +89,12 @@ fn an_open_job_comes_before_everything_else() {
                 fresh().job(background(plan_job(JobPhase::Running))),
                 stop_for_person.clone(),
             ),
-            ("a background check stops for a destroy", absent(false), fresh().job(background(plan_job(JobPhase::Running))), stop_for_person),
+            (
+                "a background check stops for a destroy",
+                absent(false),
+                fresh().job(background(plan_job(JobPhase::Running))),
+                stop_for_person,
+            ),
             (
                 "an apply is never stopped by an edit",
                 wanted(Goal::Invalid),
@@ -110,15 +121,36 @@ fn suspension_and_unknown_outcomes_come_before_wishes() {
             ("row 2: also a destroy", absent(true).suspended(), fresh().state(2), Step::Rest(Rest::Suspended)),
             ("row 3: look first", present(true), fresh().state(1).outcome(true, vec![]), Step::IssueRefresh(order())),
             ("row 3: a destroy looks first too", absent(false), fresh().state(1).outcome(true, vec![]), Step::IssueRefresh(order())),
-            ("row 3: an invalid design looks too", wanted(Goal::Invalid), fresh().state(1).outcome(true, vec![]), Step::IssueRefresh(order())),
+            (
+                "row 3: an invalid design looks too",
+                wanted(Goal::Invalid),
+                fresh().state(1).outcome(true, vec![]),
+                Step::IssueRefresh(order()),
+            ),
+            (
+                "row 3: there is nothing to look with",
+                present(true),
+                fresh().state_lost().outcome(true, vec![]),
+                Step::Rest(Rest::StateUnavailable),
+            ),
             (
                 "row 3: a look that failed for good is not repeated by itself",
                 present(true),
                 fresh().state(1).outcome(true, vec![]).failed(refresh_failed.clone()),
                 Step::Rest(Rest::Failed(Box::new(refresh_failed))),
             ),
-            ("then what was in flight is looked up", present(true), fresh().state(1).outcome(false, in_flight(None, false)), Step::LookUpInFlight),
-            ("what was found is imported by a plan", present(true), fresh().state(1).outcome(false, in_flight(Some("id"), false)), Step::IssuePlan(order())),
+            (
+                "then what was in flight is looked up",
+                present(true),
+                fresh().state(1).outcome(false, in_flight(None, false)),
+                Step::LookUpInFlight,
+            ),
+            (
+                "what was found is imported by a plan",
+                present(true),
+                fresh().state(1).outcome(false, in_flight(Some("id"), false)),
+                Step::IssuePlan(order()),
+            ),
             (
                 "what was not found waits for the approver",
                 present(true),
@@ -153,7 +185,12 @@ fn a_failure_keeps_things_still_until_something_changes() {
     check(
         vec![
             ("row 4: stalled", present(true), broken(), Step::Rest(Rest::Failed(Box::new(stalled.clone())))),
-            ("row 4: waits for its time", present(true), fresh().state(1).failed(retry.clone()), Step::Rest(Rest::RetryAt(Box::new(retry.clone()), at(10)))),
+            (
+                "row 4: waits for its time",
+                present(true),
+                fresh().state(1).failed(retry.clone()),
+                Step::Rest(Rest::RetryAt(Box::new(retry.clone()), at(10))),
+            ),
             ("an edit ends it", wanted(Goal::Present { digest: "new".into(), apply: true }), broken(), again.clone()),
             (
                 "a request ends it",
@@ -168,7 +205,12 @@ fn a_failure_keeps_things_still_until_something_changes() {
                 Step::Rest(Rest::Failed(Box::new(after_request))),
             ),
             ("a wish to destroy is another thing", absent(false), broken(), Step::IssuePlan(Order { destroy: true, ..order() })),
-            ("vanished resources wait for a person", present(true), fresh().state(1).failed(vanished.clone()), Step::Rest(Rest::Failed(Box::new(vanished.clone())))),
+            (
+                "vanished resources wait for a person",
+                present(true),
+                fresh().state(1).failed(vanished.clone()),
+                Step::Rest(Rest::Failed(Box::new(vanished.clone()))),
+            ),
             (
                 "an editor's approval is not enough for that",
                 present(true),
@@ -184,7 +226,15 @@ fn a_failure_keeps_things_still_until_something_changes() {
         ],
         1,
     );
-    check(vec![("row 4: at its time a new plan is made", present(true), fresh().state(1).failed(retry), Step::IssuePlan(Order { attempt: 2, ..order() }))], 10);
+    check(
+        vec![(
+            "row 4: at its time a new plan is made",
+            present(true),
+            fresh().state(1).failed(retry),
+            Step::IssuePlan(Order { attempt: 2, ..order() }),
+        )],
+        10,
+    );
 }
 
 #[test]
@@ -200,11 +250,31 @@ fn absence_is_reached_with_or_without_terraform() {
             ("a lost state is not an empty one", absent(true), fresh().state_lost(), Step::Rest(Rest::StateUnavailable)),
             ("orphans are let go whatever is known", orphan, fresh().state_lost(), Step::Forget { orphan: true }),
             ("row 6: plan it", absent(true), fresh().state(2), Step::IssuePlan(destroy_order.clone())),
-            ("row 6: an ordinary plan is no destroy plan", absent(true), fresh().state(2).plan(plan(DIGEST, "l", 5)), Step::IssuePlan(destroy_order.clone())),
-            ("row 6: a destroy plan of another serial", absent(true), fresh().state(2).plan(destroy(plan("", "l", 4))), Step::IssuePlan(destroy_order)),
+            (
+                "row 6: an ordinary plan is no destroy plan",
+                absent(true),
+                fresh().state(2).plan(plan(DIGEST, "l", 5)),
+                Step::IssuePlan(destroy_order.clone()),
+            ),
+            (
+                "row 6: a destroy plan of another serial",
+                absent(true),
+                fresh().state(2).plan(destroy(plan("", "l", 4))),
+                Step::IssuePlan(destroy_order),
+            ),
             ("row 6: reviewed", absent(true), fresh().state(2).plan(doomed()), Step::Rest(Rest::AwaitingApproval(Box::new(doomed())))),
-            ("row 6: auto does not destroy", absent(true).policy(ApprovalPolicy::Auto), fresh().state(2).plan(doomed()), Step::Rest(Rest::AwaitingApproval(Box::new(doomed())))),
-            ("row 6: approved", absent(true), fresh().state(2).plan(doomed()).approved(Role::Editor), Step::IssueDestroy { approval: yes() }),
+            (
+                "row 6: auto does not destroy",
+                absent(true).policy(ApprovalPolicy::Auto),
+                fresh().state(2).plan(doomed()),
+                Step::Rest(Rest::AwaitingApproval(Box::new(doomed()))),
+            ),
+            (
+                "row 6: approved",
+                absent(true),
+                fresh().state(2).plan(doomed()).approved(Role::Editor),
+                Step::IssueDestroy { approval: yes() },
+            ),
             (
                 "what is in flight is not left behind silently",
                 absent(true),
@@ -234,7 +304,12 @@ fn a_design_goes_from_draft_to_synced() {
             ("row 7: errors", wanted(Goal::Invalid), fresh(), Step::Rest(Rest::Invalid)),
             ("row 8: draft", wanted(Goal::Draft { digest: DIGEST.into() }), fresh().state(1), Step::Rest(Rest::Draft)),
             ("row 9: as applied: nothing is started", on_request(present(true)), fresh().state(1).applied(DIGEST), synced.clone()),
-            ("row 9: a plan of other inputs does not matter", on_request(present(true)), fresh().state(1).applied(DIGEST).plan(plan("old", "l", 5)), synced.clone()),
+            (
+                "row 9: a plan of other inputs does not matter",
+                on_request(present(true)),
+                fresh().state(1).applied(DIGEST).plan(plan("old", "l", 5)),
+                synced.clone(),
+            ),
             ("row 10: no plan", present(true), fresh(), Step::IssuePlan(order())),
             ("row 10: another digest", present(true), fresh().plan(plan("old", "", 0)), Step::IssuePlan(order())),
             ("row 10: another serial", present(true), fresh().state(1).plan(plan(DIGEST, "l", 4)), Step::IssuePlan(order())),
@@ -284,8 +359,18 @@ fn a_design_goes_from_draft_to_synced() {
     check(
         vec![
             ("row 15: too old", present(true), fresh().plan(first()), Step::Rest(Rest::PlanExpired(Box::new(first())))),
-            ("row 15: an approval of it is too old as well", present(true), fresh().plan(first()).approved(Role::Approver), Step::Rest(Rest::PlanExpired(Box::new(first())))),
-            ("row 15: not for auto either", present(true).policy(ApprovalPolicy::Auto), fresh().plan(first()), Step::Rest(Rest::PlanExpired(Box::new(first())))),
+            (
+                "row 15: an approval of it is too old as well",
+                present(true),
+                fresh().plan(first()).approved(Role::Approver),
+                Step::Rest(Rest::PlanExpired(Box::new(first()))),
+            ),
+            (
+                "row 15: not for auto either",
+                present(true).policy(ApprovalPolicy::Auto),
+                fresh().plan(first()),
+                Step::Rest(Rest::PlanExpired(Box::new(first()))),
+            ),
             ("row 12: reading a plan has no age", present(false), fresh().plan(first()), Step::Rest(Rest::PlanReady(Box::new(first())))),
         ],
         60,
@@ -302,7 +387,12 @@ fn drift_is_looked_for_in_the_background_and_followed_by_a_plan() {
     check(
         vec![
             ("row 10: the check is due", present(true), applied(), Step::IssuePlan(check_order)),
-            ("never when only asked for", Desired { drift_interval: None, ..present(true) }, applied(), Step::Rest(Rest::Synced { due: None })),
+            (
+                "never when only asked for",
+                Desired { drift_interval: None, ..present(true) },
+                applied(),
+                Step::Rest(Rest::Synced { due: None }),
+            ),
         ],
         minute + 1,
     );
@@ -311,7 +401,12 @@ fn drift_is_looked_for_in_the_background_and_followed_by_a_plan() {
     check(
         vec![
             ("found drift asks for a plan", present(true), applied().drift(20), Step::IssuePlan(followed)),
-            ("which is then approved", present(true), applied().drift(20).plan(newer.clone()), Step::Rest(Rest::AwaitingApproval(Box::new(newer)))),
+            (
+                "which is then approved",
+                present(true),
+                applied().drift(20).plan(newer.clone()),
+                Step::Rest(Rest::AwaitingApproval(Box::new(newer))),
+            ),
         ],
         22,
     );
@@ -322,7 +417,16 @@ fn drift_is_looked_for_in_the_background_and_followed_by_a_plan() {
 fn with(superseded: bool) -> Settling<'static> {
     static NOW: std::sync::OnceLock<crate::api::Time> = std::sync::OnceLock::new();
     let now = NOW.get_or_init(|| at(30));
-    Settling { request: None, digest: Some(DIGEST), superseded, base: Duration::from_secs(60), cap: Duration::from_secs(600), uid: "uid", now }
+    Settling {
+        request: None,
+        digest: Some(DIGEST),
+        superseded,
+        serial: 5,
+        base: Duration::from_secs(60),
+        cap: Duration::from_secs(600),
+        uid: "uid",
+        now,
+    }
 }
 
 fn ended(action: Action, phase: JobPhase, change: impl FnOnce(&mut TerraformJobStatus)) -> crate::api::TerraformJob {
@@ -414,7 +518,11 @@ fn vanished_resources_stall_unless_the_plan_answers_a_persons_retry() {
     let settling = Settling { request: Some(("r", RequestAction::Retry)), ..with(false) };
     assert_eq!(settle(&alone, &job, &settling).last_failure, None, "acknowledged");
     let settling = Settling { request: Some(("r", RequestAction::Plan)), ..with(false) };
-    assert_eq!(settle(&alone, &job, &settling).last_failure.unwrap().reason, Reason::ResourcesVanished, "a plain plan is no acknowledgement");
+    assert_eq!(
+        settle(&alone, &job, &settling).last_failure.unwrap().reason,
+        Reason::ResourcesVanished,
+        "a plain plan is no acknowledgement"
+    );
     let handled = DesignStatus { handled_request_id: Some("r".into()), ..alone };
     let settling = Settling { request: Some(("r", RequestAction::Retry)), ..with(false) };
     assert!(settle(&handled, &job, &settling).last_failure.is_some(), "an acknowledgement counts once");

@@ -142,7 +142,15 @@ impl House {
             }
             if tokio::time::Instant::now() > end {
                 let status = serde_json::to_string_pretty(&design.status).unwrap();
-                let jobs: Vec<_> = self.api::<TerraformJob>().list(&Default::default()).await.unwrap().items.into_iter().map(|job| (job.name_any(), job.status)).collect();
+                let jobs: Vec<_> = self
+                    .api::<TerraformJob>()
+                    .list(&Default::default())
+                    .await
+                    .unwrap()
+                    .items
+                    .into_iter()
+                    .map(|job| (job.name_any(), job.status))
+                    .collect();
                 panic!("never came: {what}\n{status}\n{jobs:?}");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -214,5 +222,11 @@ impl House {
 }
 
 fn parts(ids: &[&str]) -> Vec<Component> {
-    ids.iter().map(|id| Component { id: (*id).into(), service_type: if *id == "bad" { "bad".into() } else { "vcn".into() }, ..Component::default() }).collect()
+    ids.iter()
+        .map(|id| Component {
+            id: (*id).into(),
+            service_type: if *id == "bad" { "bad".into() } else { "vcn".into() },
+            ..Component::default()
+        })
+        .collect()
 }

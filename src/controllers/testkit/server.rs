@@ -75,6 +75,12 @@ impl Server {
         self.inner.lock().unwrap().objects.get(&(plural.to_owned(), name.to_owned())).cloned().unwrap_or_default()
     }
 
+    /// Everything that was ever written, as text.
+    pub fn everything(&self) -> String {
+        let inner = self.inner.lock().unwrap();
+        inner.log.iter().map(|(_, _, _, object)| object.to_string()).collect()
+    }
+
     fn alive(&self) -> Result<(), Refused> {
         match self.life.load(std::sync::atomic::Ordering::SeqCst) == self.born {
             true => Ok(()),
@@ -187,7 +193,9 @@ impl Server {
     /// Deletes what the object owned.
     fn collect(&self, inner: &mut Inner, owner: &Value) {
         let owned = |object: &Value| {
-            object["metadata"]["ownerReferences"].as_array().is_some_and(|list| list.iter().any(|entry| entry["uid"] == owner["metadata"]["uid"]))
+            object["metadata"]["ownerReferences"]
+                .as_array()
+                .is_some_and(|list| list.iter().any(|entry| entry["uid"] == owner["metadata"]["uid"]))
         };
         let keys: Vec<Key> = inner.objects.iter().filter(|(_, object)| owned(object)).map(|(key, _)| key.clone()).collect();
         for key in keys {
@@ -221,7 +229,12 @@ async fn read(State(server): State<Server>, Path((_, _, _, plural, name)): Objec
 async fn delete(State(server): State<Server>, Path((_, _, _, plural, name)): Object) -> Result<Json<Value>, Refused> {
     server.delete(&plural, &name).map(Json)
 }
-async fn patch_object(State(server): State<Server>, Path((_, _, _, plural, name)): Object, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refused> {
+async fn patch_object(
+    State(server): State<Server>,
+    Path((_, _, _, plural, name)): Object,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Refused> {
     assert!(headers["content-type"].to_str().unwrap().contains("merge-patch"), "controllers use merge patches");
     server.patch(&plural, &name, false, &parse(&body)?).map(Json)
 }
@@ -229,14 +242,19 @@ async fn patch_status(State(server): State<Server>, Path((_, _, _, plural, name)
     server.patch(&plural, &name, true, &parse(&body)?).map(Json)
 }
 
-async fn list(State(server): State<Server>, Path((group, version, _, plural)): Collection, Query(query): Query<BTreeMap<String, String>>) -> Response {
+async fn list(
+    State(server): State<Server>,
+    Path((group, version, _, plural)): Collection,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
     let mut events = server.events.subscribe();
     let label = query.get("labelSelector").and_then(|text| text.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned()));
     let wanted = move |object: &Value| label.as_ref().is_none_or(|(key, value)| object["metadata"]["labels"][key] == **value);
     let since: u64 = query.get("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
     let (now, items, backlog) = {
         let inner = server.inner.lock().unwrap();
-        let items: Vec<Value> = inner.objects.iter().filter(|(key, object)| key.0 == plural && wanted(object)).map(|(_, object)| object.clone()).collect();
+        let items: Vec<Value> =
+            inner.objects.iter().filter(|(key, object)| key.0 == plural && wanted(object)).map(|(_, object)| object.clone()).collect();
         let backlog: Vec<Event> = inner.log.iter().filter(|entry| entry.0 > since && entry.1 == plural).cloned().collect();
         (inner.version, items, backlog)
     };

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use crate::api::design::{
-    Change, ChangeAction, Counts, DesignSpec, Diagnostic, Finding, InFlight, PlanRecord, Preview, Severity, StateRecord, Target,
+    Change, ChangeAction, Counts, DesignSpec, Diagnostic, Finding, InFlight, PlanRecord, Preview, SecretSource, Severity, StateRecord,
+    Target,
 };
 use crate::api::names::sha256_hex;
 use crate::api::session::Language;
@@ -18,7 +19,7 @@ use crate::api::{Reason, Time, WhoActs};
 use crate::blobs::{BlobKey, Blobs};
 use crate::clock::Clock;
 use crate::controllers::Knowledge;
-use crate::render::{RenderContext, Rendered, RenderedResource};
+use crate::render::{PasswordRule, RenderContext, Rendered, RenderedResource, SecretNeed};
 use crate::terraform::{Completed, Control, Error, Lookup, Recovered, RunEvent, RunInput, Runner, StateView};
 use crate::validator::{ValidatedComponent, ValidatedDesign, Verdict};
 
@@ -114,7 +115,7 @@ impl Knowledge for Words {
         Ok(Rendered {
             files: BTreeMap::from([("main.tf".to_owned(), addresses.join("\n"))]),
             variables: BTreeMap::new(),
-            secrets: vec![],
+            secrets: design.components.iter().filter_map(|component| secret(&component.id)).collect(),
             resources: vec![],
             types: BTreeSet::new(),
             components: BTreeMap::new(),
@@ -126,6 +127,16 @@ impl Knowledge for Words {
     fn provider_version(&self) -> String {
         "8.28.0".into()
     }
+}
+
+/// A component `generated…` needs a password that Galley makes, `supplied…` one that a person gives.
+fn secret(id: &str) -> Option<SecretNeed> {
+    let source = match id {
+        id if id.starts_with("generated") => SecretSource::Generate,
+        id if id.starts_with("supplied") => SecretSource::Supplied,
+        _ => return None,
+    };
+    Some(SecretNeed { name: format!("{id}_password"), source, rule: PasswordRule { length: 20, symbols: "#".into() } })
 }
 
 #[derive(Debug, Clone, Default)]
@@ -140,6 +151,8 @@ pub struct Place {
 pub struct World {
     pub places: HashMap<String, Place>,
     pub runs: Vec<(Action, String)>,
+    /// secret values the newest run got
+    pub secrets: Vec<String>,
     pub plans: HashMap<String, (String, BTreeSet<String>, BTreeMap<String, String>)>,
     /// applies fail at their last address with this class and code
     pub fail_apply: Option<(WhoActs, &'static str)>,
@@ -216,7 +229,8 @@ impl FakeRunner {
                 let plan_sha256 = sha256_hex(format!("{}{:?}{:?}", input.job, counts, self.clock.now().0));
                 world.plans.insert(input.job.clone(), (plan_sha256.clone(), wanted, imports.clone()));
                 let created_at = self.clock.now();
-                let expires_at = crate::controllers::backoff::after(&created_at, std::time::Duration::from_secs(input.plan_ttl_seconds as u64));
+                let expires_at =
+                    crate::controllers::backoff::after(&created_at, std::time::Duration::from_secs(input.plan_ttl_seconds as u64));
                 let plan = PlanRecord {
                     job: input.job.clone(),
                     destroy: input.destroy_plan,
@@ -293,6 +307,7 @@ impl Runner for FakeRunner {
         let hold = {
             let mut world = self.world.lock().unwrap();
             world.runs.push((input.action, input.design.clone()));
+            world.secrets = input.secrets.values().map(|secret| secret.0.clone()).collect();
             world.running += 1;
             world.most_running = world.most_running.max(world.running);
             world.hold
