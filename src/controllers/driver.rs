@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Resource};
@@ -55,7 +55,8 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
     let approvals = approvals
         .watches(metadata::<Design>(&ctx), watcher::Config::default(), move |design: PartialObjectMeta<Design>| {
             let name = design.metadata.name.unwrap_or_default();
-            let of_design = |guard: &Arc<DeserializeGuard<Approval>>| guard.0.as_ref().is_ok_and(|approval| approval.spec.design_ref == name);
+            let of_design =
+                |guard: &Arc<DeserializeGuard<Approval>>| guard.0.as_ref().is_ok_and(|approval| approval.spec.design_ref == name);
             store.state().iter().filter(|guard| of_design(guard)).map(|guard| ObjectRef::from_obj(&**guard)).collect::<Vec<_>>()
         })
         .with_config(config)
@@ -116,9 +117,15 @@ fn policy<K>(_: Arc<K>, error: &Error, ctx: Arc<Ctx>) -> Action {
     }
 }
 
-async fn log<T: std::fmt::Debug, E: std::error::Error>(result: Result<T, E>) {
-    if let Err(error) = result {
-        let cause = error.source().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(%error, cause, "a reconcile failed");
+/// One line per failed reconcile. A bell for a document that is gone, or not there yet, and a lost race are everyday.
+async fn log<T>(result: Result<T, ControllerError<Error, watcher::Error>>) {
+    match result {
+        Ok(_) | Err(ControllerError::ObjectNotFound(_)) => {}
+        Err(ControllerError::ReconcilerFailed(error, object)) if error.is_conflict() => tracing::debug!(%object, "lost a race"),
+        Err(ControllerError::ReconcilerFailed(error, object)) => tracing::warn!(%object, error = %error.chain(), "a reconcile failed"),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%error, cause, "a watch failed");
+        }
     }
 }

@@ -17,7 +17,10 @@ pub mod scheduler;
 pub mod secrets;
 pub mod session;
 pub mod settings;
-//TESTMODS
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+pub mod testkit;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -198,7 +201,9 @@ impl Error {
     /// Somebody wrote the document since it was read: read it again.
     pub fn is_conflict(&self) -> bool {
         match self {
-            Error::Api { source, .. } => matches!(&**source, kube::Error::Api(status) if status.code == 409 && status.reason != "AlreadyExists"),
+            Error::Api { source, .. } => {
+                matches!(&**source, kube::Error::Api(status) if status.code == 409 && status.reason != "AlreadyExists")
+            }
             Error::Race { .. } => true,
             Error::Blobs(_) | Error::Terraform(_) | Error::Encode { .. } | Error::Decode { .. } | Error::NoUid { .. } => false,
         }

@@ -11,7 +11,10 @@ pub mod report;
 pub mod settle;
 pub mod step;
 pub mod validate;
-//TESTMODS
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -106,6 +106,7 @@ pub async fn observe(ctx: &Ctx, fetched: &Fetched, tools: &Tools, desired: &Desi
         },
     };
     let (state, view) = match ctx.runner.state(&fetched.uid).await {
+        Ok(Some(view)) if older(&view.record, status.state.as_ref()) => (Seen::Unavailable, None),
         Ok(Some(view)) => (Seen::Held(view.record.clone()), Some(view)),
         Ok(None) if status.apply_started || status.state.is_some() => (Seen::Unavailable, None),
         Ok(None) => (Seen::Never, None),
@@ -124,6 +125,11 @@ pub async fn observe(ctx: &Ctx, fetched: &Fetched, tools: &Tools, desired: &Desi
         approvals,
         secrets_missing,
     })
+}
+
+/// Older than a state that was seen before, or another one: planning on it would make again what is there already.
+fn older(found: &StateRecord, known: Option<&StateRecord>) -> bool {
+    known.is_some_and(|known| known.resources > 0 && (found.lineage != known.lineage || found.serial < known.serial))
 }
 
 async fn approvals(ctx: &Ctx, fetched: &Fetched) -> Result<Vec<Approval>, Error> {

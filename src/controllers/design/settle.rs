@@ -21,6 +21,8 @@ pub struct Settling<'a> {
     pub digest: Option<&'a str>,
     /// Galley cancelled the job itself
     pub superseded: bool,
+    /// serial of the state as it is after the job: what the next look sees
+    pub serial: u64,
     /// first back-off
     pub base: Duration,
     /// longest back-off
@@ -113,7 +115,9 @@ fn clean(next: &mut DesignStatus) {
 
 fn planned(next: &mut DesignStatus, job: &TerraformJob, plan: PlanRecord, acknowledged: bool, finished: Time, with: &Settling<'_>) {
     let gone = plan.drift_deletes.clone();
-    if !plan.destroy && let Some(applied) = &mut next.applied {
+    if !plan.destroy
+        && let Some(applied) = &mut next.applied
+    {
         let deleted = |address: &String| Change {
             address: address.clone(),
             action: ChangeAction::Delete,
@@ -121,7 +125,8 @@ fn planned(next: &mut DesignStatus, job: &TerraformJob, plan: PlanRecord, acknow
             changed_paths: Vec::new(),
         };
         // what differs and would not be changed back is not ours to call drift
-        let items = if plan.is_empty() { Vec::new() } else { plan.drift_deletes.iter().map(deleted).chain(plan.drift_updates.clone()).collect() };
+        let items =
+            if plan.is_empty() { Vec::new() } else { plan.drift_deletes.iter().map(deleted).chain(plan.drift_updates.clone()).collect() };
         next.drift = Some(Drift { checked_at: Some(plan.created_at.clone()), items });
         applied.checked_at = finished;
     }
@@ -228,12 +233,7 @@ fn fail(next: &mut DesignStatus, job: &TerraformJob, ended: TerraformJobStatus, 
         Action::Refresh => with.digest.unwrap_or(&job.spec.digest).to_owned(),
         Action::Plan | Action::Apply | Action::Destroy => job.spec.digest.clone(),
     };
-    let key = FailureKey {
-        digest,
-        serial: ended.state.as_ref().or(next.state.as_ref()).map_or(job.spec.serial, |state| state.serial),
-        request: next.handled_request_id.clone(),
-        destroy,
-    };
+    let key = FailureKey { digest, serial: with.serial, request: next.handled_request_id.clone(), destroy };
     let before = next.last_failure.as_ref().filter(|old| old.key.destroy == key.destroy && old.key.digest == key.digest);
     let attempts = before.map_or(0, |old| old.attempts) + 1;
     let class = ended.who_acts.unwrap_or(WhoActs::Stalled);
@@ -247,7 +247,9 @@ fn fail(next: &mut DesignStatus, job: &TerraformJob, ended: TerraformJobStatus, 
     };
     let next_actions = next_actions(job, &ended, class, reason);
     let mut diagnostics = ended.diagnostics;
-    if diagnostics.is_empty() && let Some(message) = ended.message {
+    if diagnostics.is_empty()
+        && let Some(message) = ended.message
+    {
         diagnostics.push(crate::api::design::Diagnostic {
             severity: crate::api::design::Severity::Error,
             code: None,

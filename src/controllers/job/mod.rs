@@ -30,6 +30,9 @@ pub type Bell = PartialObjectMeta<TerraformJob>;
 /// A queued job is looked at again after this, should every bell be lost.
 const QUEUE_CHECK: Duration = Duration::from_secs(30);
 
+/// A job that was told to stop between its admission and its start is looked at again after this.
+const STOP_CHECK: Duration = Duration::from_millis(500);
+
 /// The jobs that run in this process, by name.
 #[derive(Debug, Default)]
 pub struct Running {
@@ -103,6 +106,7 @@ async fn step(name: String, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
             // it is being started; one that is told to stop in this moment is stopped
             if unwanted {
                 ctx.running.cancel(&name);
+                return Ok(Requeue::requeue(STOP_CHECK));
             }
             Ok(Requeue::requeue(QUEUE_CHECK))
         }
