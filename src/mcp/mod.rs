@@ -24,7 +24,7 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 /// What the HTTP door decides.
 #[derive(Debug, Clone, Default)]
 pub struct HttpOptions {
-    /// `host` or `host:port` that requests may name; loopback names when empty
+    /// `host` or `host:port` that requests may name beside the loopback names
     pub allowed_hosts: Vec<String>,
     /// origins of browsers that may call (`https://app.example.com:443`); none when empty
     pub allowed_origins: Vec<String>,
@@ -51,9 +51,7 @@ pub fn router(services: Services, options: HttpOptions, shutdown: CancellationTo
     config.cancellation_token = shutdown;
     config.max_request_body_bytes = MAX_BODY;
     config.allowed_origins = options.allowed_origins;
-    if !options.allowed_hosts.is_empty() {
-        config.allowed_hosts = options.allowed_hosts;
-    }
+    config.allowed_hosts.extend(options.allowed_hosts);
     let handler = Handler::new(services);
     let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config);
     axum::Router::new().route_service("/mcp", service)

@@ -62,7 +62,7 @@ async fn survives(blow: Blow) {
     let uid = world.uid(&name).await;
     let planned = world.status(&name).await.plan.expect("plan").counts.create;
     assert!(planned >= 15, "at least 15 resources: {planned}");
-    world.cloud(&name).await.delay("*", "create", Duration::from_millis(250)).expect("slow");
+    world.cloud(&name).await.delay(crate::world::on("create"), "*", Duration::from_millis(250)).expect("slow");
     world.approve(&name, EDITOR).await;
     // in the middle: a third is made, the rest is not
     let deadline = Instant::now() + PATIENCE;
@@ -90,7 +90,7 @@ async fn survives(blow: Blow) {
     }
     let recorded = std::fs::read(&path).ok().and_then(|bytes| addresses_in_state(&bytes)).unwrap_or_default();
     let mirrored_before = mirrored(&world, &uid);
-    world.cloud_of(&uid).clear_delays().expect("fast again");
+    world.cloud_of(&uid).clear_faults().expect("fast again");
     let made_before = by_address(&world, &uid);
     assert!(made_before.len() < planned, "it was in the middle: {} of {planned}", made_before.len());
 

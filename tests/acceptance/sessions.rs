@@ -15,7 +15,7 @@ async fn two_sessions_run_at_once_and_one_session_never_runs_two_operations() {
     let mut names = Vec::new();
     for _ in 0..3 {
         let name = world.create(small()).await;
-        world.cloud(&name).await.delay("*", "create", Duration::from_millis(300)).expect("slow");
+        world.cloud(&name).await.delay(crate::world::on("create"), "*", Duration::from_millis(300)).expect("slow");
         world.edit(&name, json!({"desiredState": "Applied"})).await;
         names.push(name);
     }
@@ -63,7 +63,7 @@ async fn an_explicit_request_during_an_apply_is_refused_with_job_kind_and_age_an
     let world = World::start().await;
     let name = world.create(small()).await;
     let mcp = world.mcp().await;
-    world.cloud(&name).await.delay("*", "create", Duration::from_millis(400)).expect("slow");
+    world.cloud(&name).await.delay(crate::world::on("create"), "*", Duration::from_millis(400)).expect("slow");
     world.edit(&name, json!({"desiredState": "Applied"})).await;
     world.until_plan(&name).await;
     world.approve(&name, EDITOR).await;
@@ -85,7 +85,7 @@ async fn an_explicit_request_during_an_apply_is_refused_with_job_kind_and_age_an
     let mut components = small()["components"].clone();
     components[1]["config"]["memory_in_gbs"] = json!(16);
     let edited = world.edit(&name, json!({"components": components})).await;
-    world.cloud(&name).await.clear_delays().expect("fast");
+    world.cloud(&name).await.clear_faults().expect("fast");
     let design = world
         .until(&name, "a plan for the edit", |design| {
             let plan = design.status.as_ref().and_then(|status| status.plan.clone());
@@ -108,7 +108,7 @@ async fn a_background_drift_check_is_cancelled_for_the_person() {
     let changed = age(&uid_path, &name);
     assert!(changed, "the stored design has a checkedAt");
     let cloud = galley::sandbox::Cloud::open(&world.data_dir().join("sandbox").join(only_entry(&world.data_dir().join("sandbox")))).expect("cloud");
-    cloud.delay("*", "read", Duration::from_millis(500)).expect("slow");
+    cloud.delay(crate::world::on("read"), "*", Duration::from_millis(500)).expect("slow");
     world.launch().await;
     let jobs = world.jobs();
     let deadline = Instant::now() + PATIENCE;
@@ -123,7 +123,7 @@ async fn a_background_drift_check_is_cancelled_for_the_person() {
     // the person is not told "busy"
     let mcp = world.mcp().await;
     mcp.call("set_desired_state", json!({"session_id": name, "desired_state": "Applied", "request": "Plan"})).await.expect("accepted");
-    cloud.clear_delays().expect("fast");
+    cloud.clear_faults().expect("fast");
     let background_name = background.metadata.name.expect("name");
     loop {
         // a cancelled job may have been retired since

@@ -474,3 +474,23 @@ pub fn large() -> Value {
     }
     json!({"target": "sandbox", "components": components, "connections": connections})
 }
+
+/// An operation of the simulated API by name.
+pub fn on(operation: &str) -> galley::sandbox::FaultOperation {
+    galley::sandbox::FaultOperation::parse(operation).expect("an operation")
+}
+
+/// A named error for one resource type; `times` = how often, for ever when absent.
+pub fn fault(name: &str, operation: &str, resource_type: &str, times: Option<u64>) -> galley::sandbox::Fault {
+    let mut fault = match name {
+        "not-authorized" => galley::sandbox::Fault::error(
+            on(operation),
+            resource_type,
+            galley::sandbox::OciError::new(401, "NotAuthenticated", "The required information to complete authentication was not provided."),
+        ),
+        name => galley::sandbox::CannedFault::parse(name).expect("a canned fault").on(resource_type),
+    };
+    fault.operation = on(operation);
+    fault.times = times;
+    fault
+}
