@@ -1,6 +1,7 @@
-//! What clients may rely on, one sentence each. Every case here holds for a real kube-apiserver with the CRDs installed too:
-//! set `GALLEY_TEST_KUBECONFIG` to a kubeconfig file and the same cases run there. (Not `KUBECONFIG`: a test run must never
-//! reach a cluster that somebody happens to be logged in to.) What only the embedded server promises is tested beside it.
+//! What clients may rely on, one sentence each. The cases are written to hold for a real kube-apiserver with the CRDs
+//! installed too: set `GALLEY_TEST_KUBECONFIG` to a kubeconfig file and they run there. So far they were run against the
+//! embedded server alone. (Not `KUBECONFIG`: a test run must never reach a cluster that somebody happens to be logged in
+//! to.) What only the embedded server promises is tested beside it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

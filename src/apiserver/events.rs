@@ -228,8 +228,7 @@ pub(super) fn expired(shared: &Shared, kind: u8) -> Vec<(Key, u64)> {
     let current = |name: &Arc<str>| shared.read(|state| state.get(&Key { kind, name: name.clone() }).map(|doc| doc.version));
     let mut surplus = shared.read(|state| state.of_kind(kind).count()).saturating_sub(shared.options.max_events);
     let mut gone = Vec::new();
-    loop {
-        let Some((version, name, written)) = shared.events(|log| log.written.front().cloned()) else { break };
+    while let Some((version, name, written)) = shared.events(|log| log.written.front().cloned()) {
         // A newer write of the same event stands further back in the queue.
         if current(&name) == Some(version) {
             if surplus == 0 && !is_older(&written, &now, shared.options.event_ttl) {

@@ -120,6 +120,9 @@ pub enum Error {
     },
 }
 
+/// uid of an object and the uids of its owners.
+type Lineage = (Arc<str>, Box<[Arc<str>]>);
+
 /// What every part of the server shares.
 struct Shared {
     kinds: Kinds,
@@ -154,7 +157,7 @@ impl Shared {
         let _ = self.hints.send(hint);
     }
     /// `fresh`: (has no owners, is being deleted) of what is there now; `old`: uid and owners of what was there.
-    fn tell_collector(&self, key: &Key, fresh: Option<(bool, bool)>, old: Option<(Arc<str>, Box<[Arc<str>]>)>) {
+    fn tell_collector(&self, key: &Key, fresh: Option<(bool, bool)>, old: Option<Lineage>) {
         match (fresh, old) {
             (Some((ownerless, deleting)), _) if deleting || !ownerless => self.hint(Hint::Look(key.clone())),
             (Some(_), _) | (None, None) => {}
