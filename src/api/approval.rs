@@ -209,6 +209,9 @@ pub fn judge(approval: &Approval, context: &ApprovalContext<'_>) -> Result<(), R
             "policy.approval is human: a person approves with the approver credential on the page or with `galley approve`".into(),
         );
     }
+    if policy != ApprovalPolicy::Auto && role == Role::System {
+        return refuse(RefusedReason::ApproverRequired, "the policy in force is no longer auto: somebody approves the plan".into());
+    }
     if in_flight && role != Role::Approver {
         return refuse(
             RefusedReason::InFlight,

@@ -162,6 +162,10 @@ fn an_approval_allows_exactly_one_plan_and_every_refusal_says_why() {
             s.in_flight = true;
             stamp(s, Some(Role::Approver));
         }, None),
+        ("policy agent: an approval that Galley gave while the policy was auto is void once the minimum is raised", |s| {
+            s.policy = ApprovalPolicy::Agent;
+            stamp(s, Some(Role::System));
+        }, Some(RefusedReason::ApproverRequired)),
         ("policy auto: a policy approval of a plan is enough", |s| {
             s.policy = ApprovalPolicy::Auto;
             stamp(s, Some(Role::System));
