@@ -62,7 +62,9 @@ pub fn router(services: Services, options: HttpOptions, shutdown: CancellationTo
 /// # Errors
 /// [`Error::Handshake`] when the host does not speak MCP, [`Error::Ended`] when serving broke down.
 pub async fn serve_stdio(services: Services, shutdown: CancellationToken) -> Result<(), Error> {
-    serve(services, rmcp::transport::stdio(), shutdown).await
+    // Pipes are read without a blocking thread: a pending read of tokio's stdin would hold up the end of the process after
+    // `shutdown` until the host writes or closes.
+    serve(services, rmcp::transport::stdio_pipes(), shutdown).await
 }
 
 async fn serve<T, E, A>(services: Services, transport: T, shutdown: CancellationToken) -> Result<(), Error>

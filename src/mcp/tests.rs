@@ -378,6 +378,34 @@ async fn a_cancelled_wait_ends_at_once_and_the_connection_lives_on() {
     }
 }
 
+#[tokio::test]
+async fn a_host_that_hangs_up_leaves_no_wait_behind() {
+    use tokio::io::AsyncWriteExt;
+    let kit = Kit::new();
+    let session = kit.design(json!({ "observedGeneration": 1, "activeJob": "job-1" })).await;
+    let address = listen(&kit, HttpOptions::default()).await;
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "get_status", "arguments": { "session_id": session, "wait_seconds": 50 } } }).to_string();
+    let length = body.len();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let before = kit.server.reads();
+    wait_until(|| kit.server.reads() > before + 3).await;
+    drop(stream);
+    // a wait looks every second: three quiet seconds in a row mean that nobody waits any more
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut last = (kit.server.reads(), Instant::now());
+    while last.1.elapsed() < Duration::from_secs(3) {
+        assert!(Instant::now() < deadline, "the wait goes on without a host");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if kit.server.reads() != last.0 {
+            last = (kit.server.reads(), Instant::now());
+        }
+    }
+}
+
 async fn wait_until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(15);
     while !condition() {
