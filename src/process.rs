@@ -508,7 +508,7 @@ mod tests {
     #[test]
     fn a_process_outlives_the_runtime_thread_that_asked_for_it() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let running = runtime.block_on(async { tokio::spawn(spawn(shell("sleep 60"))).await.unwrap().unwrap() });
+        let running = runtime.block_on(async { tokio::spawn(spawn(shell("exec sleep 60"))).await.unwrap().unwrap() });
         drop(runtime);
         std::thread::sleep(Duration::from_millis(100));
         assert!(is_alive(running.pid(), running.start_time().unwrap()));
@@ -520,8 +520,8 @@ mod tests {
     fn a_parent_that_will_be_killed() {
         let Some(path) = std::env::args().find(|arg| arg.ends_with(".children")) else { return };
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let tied = runtime.block_on(spawn(shell("sleep 60"))).unwrap();
-        let mut command = shell("sleep 60");
+        let tied = runtime.block_on(spawn(shell("exec sleep 60"))).unwrap();
+        let mut command = shell("exec sleep 60");
         command.lifetime = Lifetime::Detached;
         let free = runtime.block_on(spawn(command)).unwrap();
         std::fs::write(format!("{path}.new"), format!("{} {}", tied.pid(), free.pid())).unwrap();
@@ -533,7 +533,8 @@ mod tests {
     async fn a_killed_parent_takes_its_children_along_but_not_the_detached_ones() {
         let directory = tempfile::tempdir().unwrap();
         let note = directory.path().join("pids.children");
-        let parent = Command::new(std::env::current_exe().unwrap()).args(["a_parent_that_will_be_killed".into(), note.clone().into_os_string()]);
+        let parent =
+            Command::new(std::env::current_exe().unwrap()).args(["a_parent_that_will_be_killed".into(), note.clone().into_os_string()]);
         let parent = spawn(parent).await.unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         while !note.exists() && std::time::Instant::now() < deadline {
@@ -553,7 +554,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_detached_process_has_its_own_session() {
-        let mut command = shell("sleep 60");
+        let mut command = shell("exec sleep 60");
         command.lifetime = Lifetime::Detached;
         let running = spawn(command).await.unwrap();
         let session = nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(running.pid() as i32))).unwrap();

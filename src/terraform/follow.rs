@@ -45,6 +45,7 @@ pub(super) struct Follow {
 /// The following thread. Ends when told, after a last look, or when nobody listens any more.
 pub(super) struct Follower {
     ended: Arc<AtomicBool>,
+    thread: std::thread::Thread,
 }
 
 impl Follower {
@@ -52,7 +53,7 @@ impl Follower {
     pub fn start(follow: Follow, lines: mpsc::Sender<Written>, states: mpsc::Sender<Snapshot>) -> io::Result<Self> {
         let ended = Arc::new(AtomicBool::new(false));
         let flag = ended.clone();
-        std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
+        let handle = std::thread::Builder::new().name("follow".to_owned()).spawn(move || {
             let Follow { stdout, stderr, state, output_limit, poll } = follow;
             let mut out = Tail::new(stdout);
             let mut err = Tail::new(stderr);
@@ -73,15 +74,17 @@ impl Follower {
                 if is_last || !alive || lines.is_closed() {
                     break;
                 }
-                std::thread::sleep(poll);
+                // `finish` wakes it up, so that the end of a short run is not waited for.
+                std::thread::park_timeout(poll);
             }
         })?;
-        Ok(Follower { ended })
+        Ok(Follower { ended, thread: handle.thread().clone() })
     }
 
     /// The process ended: one last look, then the channels close.
     pub fn finish(&self) {
         self.ended.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 

@@ -157,8 +157,15 @@ impl Job<'_> {
     /// Follows until the process ended and everything it wrote is read.
     ///
     /// Cancel safety of the arms: `recv`, `wait`, `cancelled`, `sleep_until` and `tick` lose nothing when another wins.
-    async fn attend(&mut self, running: &Running, follower: Option<Follower>, mut lines: mpsc::Receiver<Written>, reads_events: bool) -> StageEnd {
+    async fn attend(
+        &mut self,
+        running: &Running,
+        follower: Option<Follower>,
+        mut lines: mpsc::Receiver<Written>,
+        reads_events: bool,
+    ) -> StageEnd {
         let mut exit = None;
+        let mut is_open = true;
         let mut stopped = None;
         let mut killed = false;
         let mut deadline = Instant::now();
@@ -166,14 +173,13 @@ impl Job<'_> {
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let cancel = self.control.cancel.clone();
         let grace = self.control.grace;
-        loop {
+        while exit.is_none() || is_open {
             let mut stop = None;
             tokio::select! {
-                written = lines.recv() => match written {
+                written = lines.recv(), if is_open => match written {
                     Some(Written::TooMuch) => stop = Some(Stop::TooMuchOutput),
                     Some(written) => self.take(written, reads_events).await,
-                    None if exit.is_some() => break,
-                    None => exit = Some(running.wait().await),
+                    None => is_open = false,
                 },
                 ended = running.wait(), if exit.is_none() => {
                     exit = Some(ended);
@@ -192,10 +198,13 @@ impl Job<'_> {
                 deadline = Instant::now() + grace;
                 // To terraform alone: its plugins must go on until what they have begun is done.
                 self.send(running.signal(Signal::SIGINT));
-                self.note("warn", match why {
-                    Stop::Cancelled => "asked terraform to stop",
-                    Stop::TooMuchOutput => "terraform writes too much output: asked it to stop",
-                });
+                self.note(
+                    "warn",
+                    match why {
+                        Stop::Cancelled => "asked terraform to stop",
+                        Stop::TooMuchOutput => "terraform writes too much output: asked it to stop",
+                    },
+                );
             }
         }
         StageEnd { exit: exit.unwrap_or(Exit::Signal(0)), stopped, killed }
@@ -225,10 +234,8 @@ impl Job<'_> {
         self.tracker.observe(&line.event);
         match &line.event {
             Event::Refreshed { .. } => self.refreshed += 1,
-            Event::Diagnostic(diagnostic) if self.diagnostics.len() < diagnostics::LIMIT => {
-                self.diagnostics.push(diagnostics::redacted(diagnostic, self.log.redactor()));
-            }
-            Event::Diagnostic(_) | Event::Version(_) | Event::PlannedChange { .. } | Event::Drift { .. } => {}
+            Event::Diagnostic(diagnostic) => self.keep(diagnostics::redacted(diagnostic, self.log.redactor())),
+            Event::Version(_) | Event::PlannedChange { .. } | Event::Drift { .. } => {}
             Event::Start { .. } | Event::Progress { .. } | Event::Complete { .. } | Event::Errored { .. } | Event::Other => {}
         }
         if line.time.is_empty() {
@@ -237,6 +244,17 @@ impl Job<'_> {
             self.log.push(&line.time, &line.level, &line.message, line.address.as_deref());
         }
         self.tell_progress(false).await;
+    }
+
+    /// Keeps a diagnostic; when there are too many, an error takes the place of a warning.
+    fn keep(&mut self, diagnostic: Diagnostic) {
+        if self.diagnostics.len() < diagnostics::LIMIT {
+            self.diagnostics.push(diagnostic);
+        } else if diagnostic.severity == Severity::Error
+            && let Some(warning) = self.diagnostics.iter_mut().find(|kept| kept.severity != Severity::Error)
+        {
+            *warning = diagnostic;
+        }
     }
 
     /// A line of our own.
@@ -298,8 +316,8 @@ impl Job<'_> {
 pub(super) fn phase_of_stop(end: StageEnd) -> JobPhase {
     match (end.stopped, end.meaning()) {
         (Some(Stop::Cancelled), _) => JobPhase::Cancelled,
-        (_, Meaning::Broken) => JobPhase::Interrupted,
-        (Some(Stop::TooMuchOutput) | None, Meaning::Done | Meaning::Refused) => JobPhase::Failed,
+        (None, Meaning::Broken) => JobPhase::Interrupted,
+        (Some(Stop::TooMuchOutput), _) | (None, Meaning::Done | Meaning::Refused) => JobPhase::Failed,
     }
 }
 

@@ -111,7 +111,9 @@ const CACHED_VIEWS: usize = 32;
 
 impl LocalRunner {
     /// Makes the work root and what is shared in it.
-    pub fn new(options: LocalOptions) -> Result<Self, Error> {
+    pub fn new(mut options: LocalOptions) -> Result<Self, Error> {
+        // Terraform runs in another directory than this server.
+        options.work_root = std::path::absolute(&options.work_root).map_err(io_error("find the work root"))?;
         make_private(&options.work_root).map_err(io_error("create the work root"))?;
         let runner = LocalRunner { options, init_gate: Semaphore::new(1), views: Mutex::default() };
         make_private(&runner.plugin_cache()).map_err(io_error("create the plugin cache"))?;

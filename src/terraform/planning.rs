@@ -71,13 +71,20 @@ impl LocalRunner {
         Ok(Some(end))
     }
 
-    async fn plan_stage(&self, input: &RunInput, job: &mut Job<'_>, env: &Environment, state: Option<&StateView>) -> Result<StageEnd, Error> {
+    async fn plan_stage(
+        &self,
+        input: &RunInput,
+        job: &mut Job<'_>,
+        env: &Environment,
+        state: Option<&StateView>,
+    ) -> Result<StageEnd, Error> {
         let mode = match (input.action, input.destroy_plan) {
             (Action::Refresh, _) => PlanMode::RefreshOnly,
             (_, true) => PlanMode::Destroy,
             (_, false) => PlanMode::Normal,
         };
-        let mut values: BTreeMap<String, Value> = input.secrets.iter().map(|(name, secret)| (name.clone(), Value::from(secret.0.as_str()))).collect();
+        let mut values: BTreeMap<String, Value> =
+            input.secrets.iter().map(|(name, secret)| (name.clone(), Value::from(secret.0.as_str()))).collect();
         if mode != PlanMode::Normal {
             let given: BTreeSet<&str> = values.keys().chain(input.variables.keys()).map(String::as_str).collect();
             values.extend(inputs::placeholders(&input.files, &given));
@@ -106,7 +113,8 @@ impl LocalRunner {
             return Ok(not_planned(end));
         }
         let (plan_path, show_path) = (job.dir.file(PLAN), job.dir.file(SHOW));
-        let (plan_file, json) = super::blocking("read the plan", move || Ok((std::fs::read(plan_path)?, std::fs::read(show_path)?))).await?;
+        let (plan_file, json) =
+            super::blocking("read the plan", move || Ok((std::fs::read(plan_path)?, std::fs::read(show_path)?))).await?;
         let view = PlanView::parse_with_files(&json, &input.files)
             .map_err(|error| Error::Io { verb: "read the plan".into(), source: std::io::Error::other(super::chain(&error)) })?;
         if input.action == Action::Refresh {
@@ -117,6 +125,7 @@ impl LocalRunner {
         self.options.blobs.put(&keys[0], plan_file.into()).await?;
         self.options.blobs.put(&keys[1], json.into()).await?;
         let created_at = self.options.clock.now();
+        let is_held = |address: &String| state.is_some_and(|state| state.resources.contains_key(address));
         let record = PlanRecord {
             job: input.job.clone(),
             destroy: input.destroy_plan,
@@ -130,7 +139,7 @@ impl LocalRunner {
             changes: view.changes.into_iter().take(STATUS_LIST_LIMIT).collect(),
             drift_deletes: view.drift_deletes,
             drift_updates: view.drift_updates,
-            imports: input.imports.clone(),
+            imports: input.imports.iter().filter(|(address, _)| !is_held(address)).map(|(a, id)| (a.clone(), id.clone())).collect(),
             output_changes: view.output_changes,
             expires_at: after(&created_at, input.plan_ttl_seconds),
             created_at,
@@ -158,7 +167,15 @@ struct Outcome {
 
 impl Outcome {
     fn succeeded() -> Self {
-        Outcome { phase: JobPhase::Succeeded, reason: None, who_acts: None, message: None, plan: None, drift: Vec::new(), blobs: Vec::new() }
+        Outcome {
+            phase: JobPhase::Succeeded,
+            reason: None,
+            who_acts: None,
+            message: None,
+            plan: None,
+            drift: Vec::new(),
+            blobs: Vec::new(),
+        }
     }
     fn failed(reason: Reason, who_acts: WhoActs) -> Self {
         Outcome { phase: JobPhase::Failed, reason: Some(reason), who_acts: Some(who_acts), ..Outcome::succeeded() }
@@ -170,8 +187,12 @@ fn not_planned(end: StageEnd) -> Outcome {
     let phase = job::phase_of_stop(end);
     let (reason, who_acts, message) = match (end.stopped, phase) {
         (Some(Stop::Cancelled), _) => (Reason::Cancelled, None, Some("it was cancelled before anything changed")),
-        (Some(Stop::TooMuchOutput), _) => (Reason::JobFailed, Some(WhoActs::Stalled), Some("terraform wrote more output than is allowed and was stopped")),
-        (None, JobPhase::Interrupted) => (Reason::RetryScheduled, Some(WhoActs::Retry), Some("terraform was killed while it planned; nothing changed")),
+        (Some(Stop::TooMuchOutput), _) => {
+            (Reason::JobFailed, Some(WhoActs::Stalled), Some("terraform wrote more output than is allowed and was stopped"))
+        }
+        (None, JobPhase::Interrupted) => {
+            (Reason::RetryScheduled, Some(WhoActs::Retry), Some("terraform was killed while it planned; nothing changed"))
+        }
         // Filled in from the diagnostics.
         (None, _) => (Reason::JobFailed, None, None),
     };

@@ -62,7 +62,12 @@ impl Workdir {
 
     /// Writes the rendered files, the variables that are not secret, and the imports; removes every configuration file
     /// that is no longer rendered.
-    pub fn write_inputs(&self, files: &BTreeMap<String, String>, variables: &BTreeMap<String, String>, imports: Option<String>) -> Result<(), Error> {
+    pub fn write_inputs(
+        &self,
+        files: &BTreeMap<String, String>,
+        variables: &BTreeMap<String, String>,
+        imports: Option<String>,
+    ) -> Result<(), Error> {
         let mut wanted: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
         for (name, text) in files {
             if !is_plain_name(name) || [STATE, ERRORED, VARIABLES, IMPORTS].contains(&name.as_str()) {
@@ -79,7 +84,8 @@ impl Workdir {
         for (name, bytes) in &wanted {
             let path = self.path.join(name);
             if fs::read(&path).ok().as_deref() != Some(bytes) {
-                write_private(&path, bytes).map_err(io_error(&format!("write {name}")))?;
+                // Not fsynced: a crash loses nothing that is not written again before the next run.
+                put_whole(&path, bytes, false).map_err(io_error(&format!("write {name}")))?;
             }
         }
         self.remove_stale(&wanted).map_err(io_error("remove stale files"))
@@ -172,15 +178,21 @@ pub(super) const SHOW: &str = "show.out";
 /// Who runs the job.
 pub(super) const OWNER: &str = "owner.json";
 
-/// Writes a file whole: 0600, fsync, rename, fsync of the directory.
+/// Writes a file whole and durably: 0600, fsync, rename, fsync of the directory.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put_whole(path, bytes, true)
+}
+
+fn put_whole(path: &Path, bytes: &[u8], durably: bool) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     // NamedTempFile makes 0600.
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    if durably {
+        file.as_file().sync_all()?;
+    }
     file.persist(path).map_err(|error| error.error)?;
-    fs::File::open(directory)?.sync_all()
+    if durably { fs::File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 /// Makes a directory and its parents, 0700.

@@ -50,11 +50,14 @@ async fn a_killed_terraform_leaves_an_interrupted_job_that_names_what_was_in_fli
     let done = started.task.await.unwrap().unwrap();
     assert_eq!((done.phase, done.reason), (JobPhase::Interrupted, Some(Reason::OutcomeUnknown)), "{done:?}");
     assert_eq!(done.created, ["terraform_data.r0"]);
-    assert_eq!(done.in_flight.iter().map(|entry| (entry.address.as_str(), entry.action)).collect::<Vec<_>>(), [("terraform_data.r1", ChangeAction::Create)]);
+    assert_eq!(
+        done.in_flight.iter().map(|entry| (entry.address.as_str(), entry.action)).collect::<Vec<_>>(),
+        [("terraform_data.r1", ChangeAction::Create)]
+    );
     assert_eq!(done.not_attempted, ["terraform_data.r2", "terraform_data.r3"]);
     assert_eq!(done.state.as_ref().unwrap().resources, 1, "what was recorded is in the state");
     // The owner's record says the same to the next server.
-    let found = bench.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap();
+    let found = settled(&bench, Some(&owner)).await;
     let Recovered::Dead { state, in_flight, created, not_attempted, .. } = found else { panic!("{found:?}") };
     assert_eq!((state, in_flight, created, not_attempted), (done.state, done.in_flight, done.created, done.not_attempted));
     // And the design goes on from there: three to make, none twice.
@@ -73,13 +76,17 @@ async fn a_server_that_died_finds_its_terraform_alive_then_dead_and_loses_nothin
     started.task.abort();
     bench.restart();
     assert_eq!(bench.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(), Recovered::StillAlive);
-    assert_eq!(bench.runner.recover("u1", "apply", Action::Apply, None).await.unwrap(), Recovered::StillAlive, "a record that was never written");
+    assert_eq!(
+        bench.runner.recover("u1", "apply", Action::Apply, None).await.unwrap(),
+        Recovered::StillAlive,
+        "a record that was never written"
+    );
     assert!(bench.runner.forget("u1").await.is_err(), "not while terraform works there");
     eventually("it stopped", || !process::is_alive(owner.pid.unwrap(), owner.start_time.unwrap())).await;
     std::fs::write(bench.work("u1").join(".galley/jobs/apply/secrets.tfvars.json"), "{}").unwrap();
     let found = settled(&bench, Some(&owner)).await;
     let Recovered::Dead { state, restored, in_flight, created, not_attempted } = found else { panic!("{found:?}") };
-    assert!(!restored && in_flight.is_empty(), "it stopped gently: {in_flight:?}");
+    assert!(!restored && in_flight.is_empty(), "it stopped gently: {restored} {in_flight:?}");
     assert!(created.contains(&"terraform_data.r0".to_owned()));
     assert!(not_attempted.contains(&"terraform_data.r2".to_owned()));
     let state = state.unwrap();
@@ -122,7 +129,7 @@ async fn a_lost_disk_makes_every_planned_address_that_no_state_holds_uncertain()
     started.task.await.unwrap().unwrap();
     std::fs::remove_dir_all(bench.work("u1")).unwrap();
     assert!(bench.blob(&BlobKey::job("u1", "apply", JobBlob::PlanJson)).is_some());
-    let found = bench.runner.recover("u1", "apply", Action::Apply, None).await.unwrap();
+    let found = settled(&bench, None).await;
     let Recovered::Dead { state, restored, in_flight, created, not_attempted } = found else { panic!("{found:?}") };
     assert!(restored);
     assert_eq!(state.unwrap().resources, 1);
@@ -137,7 +144,10 @@ async fn an_owner_on_another_host_is_not_declared_dead() {
     let owner = Owner { host: "elsewhere".into(), boot_id: process::boot_id(), pid: Some(1), start_time: Some(1), epoch: 1 };
     assert_eq!(bench.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(), Recovered::OwnerUnknown);
     let fenced = Bench::with(|options| options.other_hosts = OtherHosts::FencedByEpoch);
-    assert!(matches!(fenced.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(), Recovered::Dead { state: None, .. }));
+    assert!(matches!(
+        fenced.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(),
+        Recovered::Dead { state: None, .. }
+    ));
 }
 
 #[tokio::test]
