@@ -12,7 +12,7 @@ use crate::api::design::Target;
 use crate::cli::args::SandboxProviderArgs;
 use crate::http::admin::{AdminError, Fault as WantedFault, SandboxAdmin};
 use crate::render::schema::Schema;
-use crate::sandbox::{CannedFault, Cloud, CloudError, CloudResource, Fault, FaultOperation, OciError, provider};
+use crate::sandbox::{CannedFault, Cloud, Error as SandboxError, CloudResource, Fault, FaultOperation, OciError, provider};
 use crate::terraform::{self, Lookup};
 
 /// `galley sandbox-provider`: serves one design's cloud until it is idle.
@@ -37,8 +37,8 @@ impl Clouds {
     async fn with<T: Send + 'static>(
         &self,
         design_uid: &str,
-        work: impl FnOnce(&Cloud) -> Result<T, CloudError> + Send + 'static,
-    ) -> Result<T, CloudError> {
+        work: impl FnOnce(&Cloud) -> Result<T, SandboxError> + Send + 'static,
+    ) -> Result<T, SandboxError> {
         let dir = self.root.join(design_uid);
         let result = tokio::task::spawn_blocking(move || work(&Cloud::open(dir)?)).await;
         match result {
@@ -48,16 +48,16 @@ impl Clouds {
     }
 }
 
-fn admin(error: CloudError) -> AdminError {
+fn admin(error: SandboxError) -> AdminError {
     let text = error.to_string();
     match error {
-        CloudError::NotFound { .. } => AdminError::NotFound(text),
-        CloudError::Io { .. } | CloudError::Corrupt { .. } | CloudError::Encode { .. } | CloudError::Closed => AdminError::Unavailable(text),
-        CloudError::UnknownPath { .. }
-        | CloudError::WrongType { .. }
-        | CloudError::NotEditable { .. }
-        | CloudError::UnknownType { .. }
-        | CloudError::UnknownWord { .. } => AdminError::Invalid(text),
+        SandboxError::NotFound { .. } => AdminError::NotFound(text),
+        SandboxError::Io { .. } | SandboxError::Corrupt { .. } | SandboxError::Encode { .. } | SandboxError::Closed => AdminError::Unavailable(text),
+        SandboxError::UnknownPath { .. }
+        | SandboxError::WrongType { .. }
+        | SandboxError::NotEditable { .. }
+        | SandboxError::UnknownType { .. }
+        | SandboxError::UnknownWord { .. } => AdminError::Invalid(text),
     }
 }
 

@@ -1,1 +1,1 @@
-//! sandbox
+//! sandbox (in progress)
