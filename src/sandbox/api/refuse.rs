@@ -44,12 +44,9 @@ impl Check<'_> {
 /// Judges a create or an update.
 pub(crate) fn write(check: &Check<'_>) -> Verdict {
     enumerations(check.block, check.value)?;
-<<<<<<< HEAD
-=======
     if check.own.is_none() {
         required(check)?;
     }
->>>>>>> h-sandbox
     parents(check, check.value)?;
     refuse_network::write(check)?;
     match check.resource_type {
@@ -65,8 +62,6 @@ pub(crate) fn write(check: &Check<'_>) -> Verdict {
     }
 }
 
-<<<<<<< HEAD
-=======
 /// What the API wants on create although the schema calls it optional: type, one of these, unless this is given (a copy or a
 /// restore brings it along). Only what is certain from the API reference.
 const REQUIRED: [(&str, &[&str], &str); 13] = [
@@ -98,7 +93,6 @@ fn required(check: &Check<'_>) -> Verdict {
     }
 }
 
->>>>>>> h-sandbox
 /// The service's own enumerations: exact values, letter case matters. The provider does not know them.
 fn enumerations(block: &Block, value: &Value) -> Verdict {
     for (name, attribute) in &block.attributes {
@@ -174,13 +168,9 @@ fn exists(state: &State, id: &str) -> bool {
     }
     // Default children of a VCN exist without being resources of their own.
     let defaults = ["default_route_table_id", "default_security_list_id", "default_dhcp_options_id"];
-<<<<<<< HEAD
-    state.resources().any(|resource| resource.resource_type == "oci_core_vcn" && defaults.iter().any(|name| resource.text(name) == Some(id)))
-=======
     state
         .resources()
         .any(|resource| resource.resource_type == "oci_core_vcn" && defaults.iter().any(|name| resource.text(name) == Some(id)))
->>>>>>> h-sandbox
 }
 
 fn bucket(check: &Check<'_>) -> Verdict {
@@ -201,13 +191,7 @@ fn nosql(check: &Check<'_>) -> Verdict {
     if check.text("name").bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.' || byte == b':') {
         return Ok(());
     }
-<<<<<<< HEAD
-    Err(OciError::invalid(
-        "Table, index and unquoted field names may contain only alphanumeric values plus the character \"_\"",
-    ))
-=======
     Err(OciError::invalid("Table, index and unquoted field names may contain only alphanumeric values plus the character \"_\""))
->>>>>>> h-sandbox
 }
 
 fn autonomous(check: &Check<'_>) -> Verdict {
@@ -215,10 +199,6 @@ fn autonomous(check: &Check<'_>) -> Verdict {
         return Err(OciError::invalid("Configure access control for Autonomous AI Database is not supported."));
     }
     let name = check.text("db_name");
-<<<<<<< HEAD
-    if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) || name.len() > 30 {
-        return Err(OciError::invalid(format!("The Autonomous Database name {name} is not valid: it must begin with a letter and can contain a maximum of 30 alphanumeric characters.")));
-=======
     if !name.starts_with(|first: char| first.is_ascii_alphabetic())
         || !name.bytes().all(|byte| byte.is_ascii_alphanumeric())
         || name.len() > 30
@@ -226,20 +206,15 @@ fn autonomous(check: &Check<'_>) -> Verdict {
         return Err(OciError::invalid(format!(
             "The Autonomous Database name {name} is not valid: it must begin with a letter and can contain a maximum of 30 alphanumeric characters."
         )));
->>>>>>> h-sandbox
     }
     if check.siblings().any(|other| other.text("db_name").is_some_and(|other| other.eq_ignore_ascii_case(name))) {
         return Err(OciError::invalid(format!("An Autonomous Database with name {name} already exists.")));
     }
     let password = check.text("admin_password");
     if !password.is_empty() && !good_password(password) {
-<<<<<<< HEAD
-        return Err(OciError::invalid("The password does not meet the requirements: 12 to 30 characters, at least one uppercase letter, one lowercase letter and one number, no double quote and no username \"admin\"."));
-=======
         return Err(OciError::invalid(
             "The password does not meet the requirements: 12 to 30 characters, at least one uppercase letter, one lowercase letter and one number, no double quote and no username \"admin\".",
         ));
->>>>>>> h-sandbox
     }
     Ok(())
 }

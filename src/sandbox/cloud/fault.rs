@@ -134,15 +134,6 @@ pub enum CannedFault {
     OutOfCapacity,
     /// 409-IncorrectState on create: the tenancy does not have the feature
     FeatureNotEnabled,
-<<<<<<< HEAD
-    /// 429-TooManyRequests on create, update, delete and read
-    Throttled,
-    /// 404-NotAuthorizedOrNotFound on everything: the policy is gone
-    LostPermission,
-    /// 409-LockConflict on everything that writes
-    Conflict,
-    /// 409-IncorrectState on update and delete
-=======
     /// 429-TooManyRequests on everything
     Throttled,
     /// 404-NotAuthorizedOrNotFound on everything: the policy is gone
@@ -150,7 +141,6 @@ pub enum CannedFault {
     /// 409-LockConflict on create
     Conflict,
     /// 409-IncorrectState on update
->>>>>>> h-sandbox
     IncorrectState,
     /// 503-ServiceUnavailable on everything
     Unavailable,

@@ -84,10 +84,6 @@ impl Owned {
             Trouble::Failed(diagnostic) => diagnostic,
             Trouble::Refused(error) => {
                 let id = id.as_str().unwrap_or_default();
-<<<<<<< HEAD
-                let call =
-                    Call { resource_type: &self.resource_type, operation, data_source: false, id, region: &self.region, now: jiff::Timestamp::now() };
-=======
                 let call = Call {
                     resource_type: &self.resource_type,
                     operation,
@@ -96,7 +92,6 @@ impl Owned {
                     region: &self.region,
                     now: jiff::Timestamp::now(),
                 };
->>>>>>> h-sandbox
                 // The real provider puts everything into the summary.
                 diagnostic(error.layout(&call), "", None)
             }
@@ -149,15 +144,11 @@ impl tf::provider_server::Provider for Provider {
         let cloud = Arc::clone(&self.cloud);
         let held = move || cloud.look(|state| state.resources().map(|r| r.resource_type.clone()).collect::<BTreeSet<String>>());
         let mut response = tf::get_provider_schema::Response {
-<<<<<<< HEAD
-            server_capabilities: Some(tf::ServerCapabilities { plan_destroy: false, get_provider_schema_optional: true, move_resource_state: false }),
-=======
             server_capabilities: Some(tf::ServerCapabilities {
                 plan_destroy: false,
                 get_provider_schema_optional: true,
                 move_resource_state: false,
             }),
->>>>>>> h-sandbox
             ..Default::default()
         };
         let held = match tokio::task::spawn_blocking(held).await {
@@ -314,15 +305,11 @@ impl tf::provider_server::Provider for Provider {
         }
         let value = conform(&block, &Value::Object(api::imported(&request.type_name, &request.id)));
         let state = Some(encode(&value).map_err(bad)?);
-<<<<<<< HEAD
-        response.imported_resources.push(tf::import_resource_state::ImportedResource { type_name: request.type_name, state, private: Vec::new() });
-=======
         response.imported_resources.push(tf::import_resource_state::ImportedResource {
             type_name: request.type_name,
             state,
             private: Vec::new(),
         });
->>>>>>> h-sandbox
         Ok(Response::new(response))
     }
 
@@ -339,13 +326,9 @@ impl tf::provider_server::Provider for Provider {
                 let verdict = transaction.judge_data_source(&asked);
                 let result = match verdict.error {
                     Some(error) => Err(error),
-<<<<<<< HEAD
-                    None => data::read(&data::Question { name: &asked, block: &block, config: &config, region: &at, state: transaction.state }),
-=======
                     None => {
                         data::read(&data::Question { name: &asked, block: &block, config: &config, region: &at, state: transaction.state })
                     }
->>>>>>> h-sandbox
                 };
                 Answer { result, delay: verdict.delay }
             })
@@ -358,12 +341,8 @@ impl tf::provider_server::Provider for Provider {
                     Ok(value) => response.state = Some(encode(&value).map_err(bad)?),
                     Err(error) => {
                         let now = jiff::Timestamp::now();
-<<<<<<< HEAD
-                        let call = Call { resource_type: &name, operation: Operation::Read, data_source: true, id: "", region: &region, now };
-=======
                         let call =
                             Call { resource_type: &name, operation: Operation::Read, data_source: true, id: "", region: &region, now };
->>>>>>> h-sandbox
                         response.diagnostics.push(diagnostic(error.layout(&call), "", None));
                     }
                 }
