@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use galley::api::design::DesignStatus;
@@ -13,6 +14,7 @@ use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Longest wait for anything in these tests: a plan takes half a second here, a loaded machine ten times that.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -22,8 +24,17 @@ pub const EDITOR: &str = "editor-token-6d1f0a5b2c";
 /// See [`EDITOR`].
 pub const APPROVER: &str = "approver-token-93be77c1d4";
 
+/// Worlds at once, each a server with its Terraform processes: one a core, so that plain `cargo test` on a small machine
+/// waits its turn here and not, with everybody else, for an answer within [`PATIENCE`].
+static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    Arc::new(Semaphore::new(cores.clamp(1, 8)))
+});
+
 pub struct World {
     pub dir: tempfile::TempDir,
+    /// Given back after the last process of this world is gone.
+    _room: OwnedSemaphorePermit,
     child: Option<Child>,
     base: String,
     env: Vec<(String, String)>,
@@ -40,6 +51,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix("gly").tempdir().expect("temp dir");
         let mut world = World {
             dir,
+            _room: ROOM.clone().acquire_owned().await.expect("the semaphore is never closed"),
             child: None,
             base: String::new(),
             env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
@@ -128,10 +140,6 @@ impl World {
 
     pub fn base(&self) -> &str {
         &self.base
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("running").id()
     }
 
     /// `kill -9` of Galley alone.
