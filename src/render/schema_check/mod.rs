@@ -148,7 +148,7 @@ fn tree(tree_: &Tree, schema: &SchemaBlock, path: &str, problems: &mut Vec<(Stri
             }
             Some(_) => problems.push((dotted(name), format!("`{}` is read-only", dotted(name)))),
             None if schema.block_types.contains_key(name) => {
-                problems.push((dotted(name), format!("`{}` is a block, not an argument", dotted(name))))
+                problems.push((dotted(name), format!("`{}` is a block, not an argument", dotted(name))));
             }
             None => problems.push((dotted(name), format!("there is no argument `{}`", dotted(name)))),
         }
