@@ -61,7 +61,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn document(name: &str) -> Value {
+pub(crate) fn document(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(root().join("tests/designs").join(name)).unwrap()).unwrap()
 }
 
@@ -81,7 +81,7 @@ fn terraform(args: &[&str], folder: &Path) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 
-fn assert_formatted(rendered: &Rendered) {
+pub(crate) fn assert_formatted(rendered: &Rendered) {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in &rendered.files {
         let name = if name == "terraform.tfvars.example" { "terraform.tfvars" } else { name };
@@ -91,12 +91,12 @@ fn assert_formatted(rendered: &Rendered) {
     assert!(clean, "{text}");
 }
 
-fn argument<'a>(rendered: &'a Rendered, address: &str, name: &str) -> &'a Value {
+pub(crate) fn argument<'a>(rendered: &'a Rendered, address: &str, name: &str) -> &'a Value {
     let resource = rendered.resources.iter().find(|r| r.address == address);
     &resource.unwrap_or_else(|| panic!("no {address} in {:?}", rendered.components.keys())).arguments[name]
 }
 
-fn count(rendered: &Rendered, resource_type: &str) -> usize {
+pub(crate) fn count(rendered: &Rendered, resource_type: &str) -> usize {
     rendered.resources.iter().filter(|r| r.resource_type == resource_type).count()
 }
 
