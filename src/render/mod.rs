@@ -15,6 +15,7 @@ pub mod graph;
 pub mod hcl_text;
 pub mod mapping;
 pub mod network;
+pub mod overrides;
 pub mod schema;
 pub mod schema_check;
 #[cfg(test)]
@@ -115,6 +116,9 @@ pub fn render_with(
     if !problems.is_empty() {
         return Err(problems);
     }
+    let added = overrides::added(&design.files, &files)?;
+    let mut files = files;
+    files.extend(design.files.clone());
     let managed = || content.resources.iter().filter(|r| r.mode == Mode::Managed);
     let mut variables = design.variables.clone();
     variables.insert("region".to_owned(), design.region.clone());
@@ -122,8 +126,8 @@ pub fn render_with(
     Ok(Rendered {
         variables,
         secrets: content.secrets.iter().map(|secret| secret.need.clone()).collect(),
-        resources: managed().map(rendered).collect(),
-        types: content.resources.iter().filter(|r| r.resource_type != TERRAFORM_DATA).map(|r| r.resource_type.clone()).collect(),
+        resources: managed().map(rendered).chain(added.resources).collect(),
+        types: content.resources.iter().filter(|r| r.resource_type != TERRAFORM_DATA).map(|r| r.resource_type.clone()).chain(added.types).collect(),
         components: managed().map(|r| (r.address(), r.component.clone())).collect(),
         files,
     })

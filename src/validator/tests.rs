@@ -225,7 +225,6 @@ fn too_many_components_files_and_variables_are_refused() {
     for rule in [
         "structure.too-many",
         "structure.files-size",
-        "structure.files-unsupported",
         "structure.variable",
         "structure.region",
         "structure.compartment",
