@@ -533,7 +533,8 @@ mod tests {
     async fn a_killed_parent_takes_its_children_along_but_not_the_detached_ones() {
         let directory = tempfile::tempdir().unwrap();
         let note = directory.path().join("pids.children");
-        let parent = Command::new(std::env::current_exe().unwrap()).args(["a_parent_that_will_be_killed".into(), note.clone().into_os_string()]);
+        let parent =
+            Command::new(std::env::current_exe().unwrap()).args(["a_parent_that_will_be_killed".into(), note.clone().into_os_string()]);
         let parent = spawn(parent).await.unwrap();
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         while !note.exists() && std::time::Instant::now() < deadline {

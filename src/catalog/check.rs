@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::Error;
 use super::mapping::{BlockMapping, DataMapping, Expr, ForEach, Ordered, ResourceMapping, Source, When};
-use crate::catalog::service::ConfigPeer;
 use super::service::{ConfigKey, RulePeer, Service, ValueType, keys_of_when};
+use crate::catalog::service::ConfigPeer;
 
 /// Line (from 1) of a key path in a block-style YAML text: each step is the next line whose key, or whose value of `key`,
 /// `name` or `type` in a list, is that step. Falls back to the nearest enclosing line that was found.

@@ -428,14 +428,26 @@ impl Expr {
     }
     /// A value from a source, unconverted.
     pub fn of(source: Source) -> Expr {
-        Expr { source, when: When::default(), connected: None, convert: BTreeMap::new(), part: None, multiply: None, minimum: None, cast: None, or: None }
+        Expr {
+            source,
+            when: When::default(),
+            connected: None,
+            convert: BTreeMap::new(),
+            part: None,
+            multiply: None,
+            minimum: None,
+            cast: None,
+            or: None,
+        }
     }
     /// Calls `look` for this expression and every one inside it.
     pub fn walk<'a>(&'a self, look: &mut dyn FnMut(&'a Expr)) {
         look(self);
         match &self.source {
             Source::List(items) => items.iter().for_each(|item| item.walk(look)),
-            Source::Map(members) | Source::Template(_, members) | Source::Expression(_, members) => members.iter().for_each(|(_, member)| member.walk(look)),
+            Source::Map(members) | Source::Template(_, members) | Source::Expression(_, members) => {
+                members.iter().for_each(|(_, member)| member.walk(look))
+            }
             Source::Literal(_)
             | Source::Config(_)
             | Source::DisplayName

@@ -515,6 +515,10 @@ pub(super) fn keys_of_role(role: NetworkRole) -> &'static [&'static str] {
         NetworkRole::Vcn => &["cidr_block"],
         NetworkRole::Subnet => &["cidr_block", "prohibit_public_ip"],
         NetworkRole::RouteTable => &["destination"],
-        NetworkRole::InternetGateway | NetworkRole::NatGateway | NetworkRole::ServiceGateway | NetworkRole::SecurityList | NetworkRole::LocalPeering => &[],
+        NetworkRole::InternetGateway
+        | NetworkRole::NatGateway
+        | NetworkRole::ServiceGateway
+        | NetworkRole::SecurityList
+        | NetworkRole::LocalPeering => &[],
     }
 }

@@ -28,7 +28,10 @@ async fn design_uid(server: &Server, name: &str, who: As, screen: Screen) -> Res
 }
 
 async fn json_of(response: reqwest::Response, screen: Screen) -> Result<Value, Failure> {
-    response.json().await.map_err(|error| Failure::new(Exit::Failed, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))])))
+    response
+        .json()
+        .await
+        .map_err(|error| Failure::new(Exit::Failed, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))])))
 }
 
 /// `galley sandbox …`
@@ -147,7 +150,9 @@ pub async fn logs(server: &Server, args: LogsArgs, screen: Screen) -> Result<Exi
             chunk = response.chunk() => chunk,
             _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Interrupted, screen.lang.text(Text::Interrupted))),
         };
-        let chunk = chunk.map_err(|error| Failure::new(Exit::Unreachable, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))])))?;
+        let chunk = chunk.map_err(|error| {
+            Failure::new(Exit::Unreachable, screen.lang.fill(Text::ServerSays, &[("problem", &chain(&error.without_url()))]))
+        })?;
         let Some(chunk) = chunk else { break };
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
@@ -188,7 +193,11 @@ async fn find_job(server: &Server, name: &str, screen: Screen) -> Result<(String
         return Ok((uid, job));
     }
     let all = jobs.list(&kube::api::ListParams::default()).await.map_err(fail)?;
-    let newest = all.items.into_iter().filter(|job| job.spec.design_uid == uid).max_by_key(|job| job.metadata.creation_timestamp.clone().map(|time| time.0));
+    let newest = all
+        .items
+        .into_iter()
+        .filter(|job| job.spec.design_uid == uid)
+        .max_by_key(|job| job.metadata.creation_timestamp.clone().map(|time| time.0));
     newest.and_then(|job| job.metadata.name).map(|job| (uid, job)).ok_or_else(missing)
 }
 
@@ -223,7 +232,8 @@ mod tests {
     #[test]
     fn a_change_in_the_cloud_is_json_or_text() {
         let set = |assignment: &str| {
-            sandbox_request(&SandboxCommand::Set { name: "s".into(), id: "o".into(), assignment: assignment.into() }, SCREEN).map(|(_, _, body)| body.unwrap()["value"].clone())
+            sandbox_request(&SandboxCommand::Set { name: "s".into(), id: "o".into(), assignment: assignment.into() }, SCREEN)
+                .map(|(_, _, body)| body.unwrap()["value"].clone())
         };
         for (why, assignment, value) in [
             ("text", "display_name=Dev VM", json!("Dev VM")),
@@ -241,11 +251,20 @@ mod tests {
     #[test]
     fn a_fault_is_written_as_oci_says_it() {
         let fail = |error: &str| {
-            let command = SandboxCommand::Fail { name: "s".into(), resource_type: "oci_core_instance".into(), error: error.into(), operation: "create".into(), times: Some(2) };
+            let command = SandboxCommand::Fail {
+                name: "s".into(),
+                resource_type: "oci_core_instance".into(),
+                error: error.into(),
+                operation: "create".into(),
+                times: Some(2),
+            };
             sandbox_request(&command, SCREEN).map(|(_, _, body)| body.unwrap())
         };
         let body = fail("400-LimitExceeded").unwrap();
-        assert_eq!(body, json!({ "resource_type": "oci_core_instance", "operation": "create", "status": 400, "code": "LimitExceeded", "times": 2 }));
+        assert_eq!(
+            body,
+            json!({ "resource_type": "oci_core_instance", "operation": "create", "status": 400, "code": "LimitExceeded", "times": 2 })
+        );
         for wrong in ["LimitExceeded", "200-OK", "400-", "abc-X", ""] {
             assert_eq!(fail(wrong).unwrap_err().exit, Exit::Usage, "{wrong}");
         }

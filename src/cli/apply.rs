@@ -39,7 +39,8 @@ pub enum Content {
 /// Reads a file or stdin, at most [`FILE_LIMIT`] bytes.
 pub fn read(path: &Path, screen: Screen) -> Result<String, Failure> {
     let shown = path.display();
-    let refuse = |error: std::io::Error| Failure::new(Exit::Usage, screen.lang.fill(Text::CannotRead, &[("file", &shown), ("problem", &error)]));
+    let refuse =
+        |error: std::io::Error| Failure::new(Exit::Usage, screen.lang.fill(Text::CannotRead, &[("file", &shown), ("problem", &error)]));
     let mut text = String::new();
     let read = if path == Path::new("-") {
         std::io::stdin().lock().take(FILE_LIMIT + 1).read_to_string(&mut text)
@@ -72,7 +73,9 @@ pub fn parse(text: &str, file: &str, screen: Screen) -> Result<Content, Failure>
     }
     match documents.as_slice() {
         [] => Err(Failure::new(Exit::Usage, screen.lang.fill(Text::NoDocument, &[("file", &file)]))),
-        [only] if only.get("kind").is_none() && only.get("components").is_some_and(Value::is_array) => Ok(Content::Architecture(only.clone())),
+        [only] if only.get("kind").is_none() && only.get("components").is_some_and(Value::is_array) => {
+            Ok(Content::Architecture(only.clone()))
+        }
         many => {
             for (index, document) in many.iter().enumerate() {
                 let has = |path: &str| document.pointer(path).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
@@ -182,7 +185,8 @@ async fn apply_architecture(server: &Server, file: &Value, args: ApplyArgs, scre
     }
     spec.extend(design);
     let owner = json!([{ "apiVersion": API_VERSION, "kind": "Session", "name": name, "uid": uid.unwrap_or_default() }]);
-    let document = json!({ "apiVersion": API_VERSION, "kind": "Design", "metadata": { "name": name, "ownerReferences": owner }, "spec": spec });
+    let document =
+        json!({ "apiVersion": API_VERSION, "kind": "Design", "metadata": { "name": name, "ownerReferences": owner }, "spec": spec });
     apply_one(server, 1, document, screen).await?;
     Ok(Exit::Done)
 }
@@ -300,12 +304,18 @@ mod tests {
     #[test]
     fn applying_replaces_the_spec_and_keeps_what_the_server_owns() {
         let object = |value: Value| serde_json::from_value::<DynamicObject>(value).unwrap();
-        let found = object(json!({ "apiVersion": "v", "kind": "K", "metadata": { "name": "a", "resourceVersion": "7", "finalizers": ["f"], "labels": { "old": "1" } },
-            "spec": { "a": 1, "b": 2 }, "status": { "x": 1 } }));
-        let wanted = object(json!({ "apiVersion": "v", "kind": "K", "metadata": { "name": "a", "labels": { "new": "2" } }, "spec": { "a": 3 } }));
+        let found = object(
+            json!({ "apiVersion": "v", "kind": "K", "metadata": { "name": "a", "resourceVersion": "7", "finalizers": ["f"], "labels": { "old": "1" } },
+            "spec": { "a": 1, "b": 2 }, "status": { "x": 1 } }),
+        );
+        let wanted =
+            object(json!({ "apiVersion": "v", "kind": "K", "metadata": { "name": "a", "labels": { "new": "2" } }, "spec": { "a": 3 } }));
         let merged = serde_json::to_value(merge(&found, &wanted)).unwrap();
         assert_eq!(merged["spec"], json!({ "a": 3 }), "a member that is gone from the file is gone");
         assert_eq!(merged["status"], json!({ "x": 1 }));
-        assert_eq!(merged["metadata"], json!({ "name": "a", "resourceVersion": "7", "finalizers": ["f"], "labels": { "old": "1", "new": "2" } }));
+        assert_eq!(
+            merged["metadata"],
+            json!({ "name": "a", "resourceVersion": "7", "finalizers": ["f"], "labels": { "old": "1", "new": "2" } })
+        );
     }
 }

@@ -38,7 +38,10 @@ impl Server {
             None => match ServerFile::read(&settings.data_dir).map_err(|error| Failure::new(Exit::Usage, chain(&error)))? {
                 Some(file) => file.base_url,
                 None => {
-                    return Err(Failure::new(Exit::Unreachable, screen.lang.fill(Text::NoServer, &[("dir", &settings.data_dir.display())])));
+                    return Err(Failure::new(
+                        Exit::Unreachable,
+                        screen.lang.fill(Text::NoServer, &[("dir", &settings.data_dir.display())]),
+                    ));
                 }
             },
         };
@@ -104,7 +107,8 @@ impl Server {
 
     /// Plain HTTP with raw bytes: secret values.
     pub async fn put_bytes(&self, who: As, path: &str, bytes: Vec<u8>) -> Result<reqwest::Response, Failure> {
-        self.send(self.request(who, http::Method::PUT, path)?.header(http::header::CONTENT_TYPE, "application/octet-stream").body(bytes)).await
+        self.send(self.request(who, http::Method::PUT, path)?.header(http::header::CONTENT_TYPE, "application/octet-stream").body(bytes))
+            .await
     }
 
     fn request(&self, who: As, method: http::Method, path: &str) -> Result<reqwest::RequestBuilder, Failure> {
@@ -118,7 +122,8 @@ impl Server {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
-        let response = request.send().await.map_err(|error| Failure::new(Exit::Unreachable, self.unreachable(&chain(&error.without_url()))))?;
+        let response =
+            request.send().await.map_err(|error| Failure::new(Exit::Unreachable, self.unreachable(&chain(&error.without_url()))))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

@@ -59,7 +59,13 @@ pub async fn get(server: &Server, args: GetArgs, screen: Screen) -> Result<Exit,
     }
 }
 
-async fn read(server: &Server, api: &Api<DynamicObject>, kind: &Kind, name: Option<&str>, screen: Screen) -> Result<Vec<DynamicObject>, Failure> {
+async fn read(
+    server: &Server,
+    api: &Api<DynamicObject>,
+    kind: &Kind,
+    name: Option<&str>,
+    screen: Screen,
+) -> Result<Vec<DynamicObject>, Failure> {
     if let Some(name) = name {
         return match api.get_opt(name).await.map_err(|error| server.kube_failure(&error))? {
             Some(object) => Ok(vec![object]),
@@ -73,7 +79,10 @@ async fn read(server: &Server, api: &Api<DynamicObject>, kind: &Kind, name: Opti
         let more = page.metadata.continue_.clone().filter(|token| !token.is_empty());
         found.extend(page.items.into_iter().map(|mut object| {
             // items of a list come without their type
-            object.types.get_or_insert_with(|| kube::core::TypeMeta { api_version: kind.resource.api_version.clone(), kind: kind.resource.kind.clone() });
+            object.types.get_or_insert_with(|| kube::core::TypeMeta {
+                api_version: kind.resource.api_version.clone(),
+                kind: kind.resource.kind.clone(),
+            });
             object
         }));
         match more {
@@ -90,7 +99,9 @@ fn not_found(kind: &str, name: &str, screen: Screen) -> Failure {
 fn encode(value: &Value, output: Output) -> Result<String, Failure> {
     let text = match output {
         Output::Yaml => serde_saphyr::to_string(value).map_err(|error| error.to_string()),
-        Output::Table | Output::Wide | Output::Name | Output::Json => serde_json::to_string_pretty(value).map_err(|error| error.to_string()),
+        Output::Table | Output::Wide | Output::Name | Output::Json => {
+            serde_json::to_string_pretty(value).map_err(|error| error.to_string())
+        }
     };
     text.map(|text| text.trim_end().to_owned()).map_err(|problem| Failure::new(Exit::Failed, problem))
 }
@@ -108,12 +119,18 @@ fn print_found(kind: &Kind, found: &[DynamicObject], single: bool, output: Outpu
         Output::Json | Output::Yaml => {
             let value = match found {
                 [object] if single => value_of(object),
-                objects => serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects.iter().map(value_of).collect::<Vec<_>>() }),
+                objects => {
+                    serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects.iter().map(value_of).collect::<Vec<_>>() })
+                }
             };
             println!("{}", encode(&value, output)?);
         }
-        Output::Name => found.iter().for_each(|object| println!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default())),
-        Output::Table | Output::Wide if found.is_empty() => eprintln!("{}", screen.lang.fill(Text::NoneFound, &[("kind", &kind.resource.plural)])),
+        Output::Name => {
+            found.iter().for_each(|object| println!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default()))
+        }
+        Output::Table | Output::Wide if found.is_empty() => {
+            eprintln!("{}", screen.lang.fill(Text::NoneFound, &[("kind", &kind.resource.plural)]))
+        }
         Output::Table | Output::Wide => {
             let (wide, now) = (output == Output::Wide, SystemClock.now());
             let rows: Vec<_> = found.iter().map(|object| kind.row(object, wide, &now)).collect();

@@ -3,9 +3,9 @@
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
+use super::failure::{Exit, Failure};
 use super::screen::{Screen, age};
 use super::text::Text;
-use super::failure::{Exit, Failure};
 use crate::api::{self, Time};
 
 /// One kind.
@@ -41,7 +41,10 @@ pub fn all() -> Vec<Kind> {
                 resource,
                 singular: names.singular.unwrap_or_else(|| names.kind.to_lowercase()),
                 short: names.short_names.unwrap_or_default(),
-                columns: columns.into_iter().map(|column| Column { head: column.name.to_uppercase(), path: column.json_path, date: column.type_ == "date" }).collect(),
+                columns: columns
+                    .into_iter()
+                    .map(|column| Column { head: column.name.to_uppercase(), path: column.json_path, date: column.type_ == "date" })
+                    .collect(),
             }
         })
         .collect();

@@ -27,7 +27,13 @@ pub fn counts_line(plan: &PlanRecord, screen: Screen) -> String {
     let counts = plan.counts;
     screen.lang.fill(
         Text::PlanCounts,
-        &[("create", &counts.create), ("update", &counts.update), ("replace", &counts.replace), ("delete", &counts.delete), ("import", &counts.import)],
+        &[
+            ("create", &counts.create),
+            ("update", &counts.update),
+            ("replace", &counts.replace),
+            ("delete", &counts.delete),
+            ("import", &counts.import),
+        ],
     )
 }
 
@@ -197,7 +203,12 @@ pub async fn approve(server: &Server, args: ApproveArgs, screen: Screen) -> Resu
     // the controller judges it; a refusal must not look like a yes
     let deadline = Instant::now() + LOOK;
     loop {
-        let status = approvals.get_opt(&document).await.map_err(|error| server.kube_failure(&error))?.and_then(|found| found.status).unwrap_or_default();
+        let status = approvals
+            .get_opt(&document)
+            .await
+            .map_err(|error| server.kube_failure(&error))?
+            .and_then(|found| found.status)
+            .unwrap_or_default();
         if let Some(refused) = status.refused {
             let values: [(&str, &dyn std::fmt::Display); 2] = [("reason", &format!("{:?}", refused.reason)), ("message", &refused.message)];
             return Err(Failure::new(Exit::Refused, screen.lang.fill(Text::Refused, &values)));
@@ -271,7 +282,10 @@ Drift
     fn an_approval_names_the_exact_bytes_and_no_approver() {
         let made = approval("s-1", &design(2), &plan(), None);
         assert_eq!(made.metadata.name.as_deref(), Some("s-1-aaaaaaaaaaaa-2"));
-        assert_eq!((made.spec.plan_sha256.as_str(), made.spec.design_uid.as_str(), made.spec.generation), ("a".repeat(64).as_str(), "u-1", 2));
+        assert_eq!(
+            (made.spec.plan_sha256.as_str(), made.spec.design_uid.as_str(), made.spec.generation),
+            ("a".repeat(64).as_str(), "u-1", 2)
+        );
         assert_eq!(made.spec.expires_at, plan().expires_at);
         assert!(made.status.is_none(), "the server stamps who");
     }

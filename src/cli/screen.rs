@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_bar_is_never_longer_than_itself() {
-        for (done, total, expected) in [(0, 4, "░░░░"), (1, 4, "█░░░"), (4, 4, "████"), (9, 4, "████"), (0, 0, "░░░░")] {
+        for (done, total, expected) in [(0, 4, "░░░░"), (1, 4, "█░░░"), (4, 4, "████"), (9, 4, "████"), (0, 0, "░░░░")]
+        {
             assert_eq!(bar(done, total, 4), expected, "{done}/{total}");
         }
     }

@@ -67,7 +67,9 @@ fn by_reason(reason: Reason) -> Option<WhoActs> {
         | Reason::Suspended
         | Reason::ApprovalRefused
         | Reason::Cancelled => Some(WhoActs::Waiting),
-        Reason::InvalidDesign | Reason::InvalidDocument | Reason::JobFailed | Reason::StateUnavailable | Reason::Internal => Some(WhoActs::Stalled),
+        Reason::InvalidDesign | Reason::InvalidDocument | Reason::JobFailed | Reason::StateUnavailable | Reason::Internal => {
+            Some(WhoActs::Stalled)
+        }
         Reason::JobRunning
         | Reason::SessionBusy
         | Reason::RetryScheduled
@@ -86,7 +88,9 @@ fn ready_reason(design: &Design) -> (Option<Reason>, Option<bool>, String) {
     let ready = condition(conditions, READY);
     let spoken = stalled.or(ready);
     let reason = spoken.and_then(|condition| serde_json::from_value(condition.reason.clone().into()).ok());
-    let message = spoken.map(|condition| if condition.message.is_empty() { condition.reason.clone() } else { format!("{}: {}", condition.reason, condition.message) });
+    let message = spoken.map(|condition| {
+        if condition.message.is_empty() { condition.reason.clone() } else { format!("{}: {}", condition.reason, condition.message) }
+    });
     (reason, ready.map(|ready| ready.status == "True"), message.unwrap_or_default())
 }
 
@@ -146,14 +150,20 @@ pub fn render(design: &Design, job: Option<&TerraformJob>, now: &Time, screen: S
         add(Text::WaitsFor, reason.clone());
     }
     if let Some(found) = &status.findings {
-        add(Text::Findings, lang.fill(Text::FindingCounts, &[("errors", &found.errors), ("warnings", &found.warnings), ("infos", &found.infos)]));
+        add(
+            Text::Findings,
+            lang.fill(Text::FindingCounts, &[("errors", &found.errors), ("warnings", &found.warnings), ("infos", &found.infos)]),
+        );
     }
     if let Some(plan) = &status.plan {
         add(Text::PlanLabel, format!("{}  {}", crate::api::approval::short(&plan.plan_sha256), counts_line(plan, screen)));
     }
     if let Some(resources) = &status.resources {
         let kinds: Vec<String> = resources.by_type.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-        add(Text::Resources, if kinds.is_empty() { resources.total.to_string() } else { format!("{} ({})", resources.total, kinds.join(", ")) });
+        add(
+            Text::Resources,
+            if kinds.is_empty() { resources.total.to_string() } else { format!("{} ({})", resources.total, kinds.join(", ")) },
+        );
     }
     if let Some(drift) = &status.drift
         && drift.items.is_empty()
@@ -231,7 +241,8 @@ fn failure_lines(failure: &LastFailure, screen: Screen) -> Vec<String> {
     }
     let mut lines = vec![format!("{} {:?}: {}", screen.paint(Tone::Bad, lang.text(Text::Failure)), failure.action, head.join(", "))];
     for diagnostic in failure.diagnostics.iter().take(3) {
-        let place = diagnostic.address.clone().or_else(|| diagnostic.file.clone().map(|file| format!("{file}:{}", diagnostic.line.unwrap_or(0))));
+        let place =
+            diagnostic.address.clone().or_else(|| diagnostic.file.clone().map(|file| format!("{file}:{}", diagnostic.line.unwrap_or(0))));
         let first = diagnostic.summary.lines().next().unwrap_or_default();
         lines.push(format!("  {}{}", place.map(|place| format!("{}: ", clean(&place))).unwrap_or_default(), clean(first)));
     }
@@ -276,8 +287,13 @@ pub async fn run(server: &Server, args: StatusArgs, screen: Screen) -> Result<Ex
             None => None,
         };
         let verdict = judge(&design, args.until, screen);
-        let ended = !args.watch || !matches!(verdict, Verdict::InProgress(_)) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let text = if ended || live.is_some() { frame(&design, job.as_ref(), &verdict, screen) } else { short_line(&design, job.as_ref(), &verdict, screen) };
+        let ended =
+            !args.watch || !matches!(verdict, Verdict::InProgress(_)) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let text = if ended || live.is_some() {
+            frame(&design, job.as_ref(), &verdict, screen)
+        } else {
+            short_line(&design, job.as_ref(), &verdict, screen)
+        };
         match &live {
             Some(live) if ended => {
                 live.finish_and_clear();

@@ -38,10 +38,25 @@ fn every_situation_has_its_exit_code() {
     for (why, design, until, exit) in [
         ("built as wanted", design("Applied", 2, synced.clone()), None, Exit::Done),
         ("an older generation says nothing", design("Applied", 1, synced.clone()), None, Exit::InProgress),
-        ("a plan waits for its approval", design("Applied", 2, json!({ "conditions": ready(false, "AwaitingApproval"), "plan": plan("a") })), None, Exit::Waits),
-        ("that plan is what was waited for", design("Applied", 2, json!({ "conditions": ready(false, "AwaitingApproval"), "plan": plan("a") })), Some(Until::Plan), Exit::Done),
+        (
+            "a plan waits for its approval",
+            design("Applied", 2, json!({ "conditions": ready(false, "AwaitingApproval"), "plan": plan("a") })),
+            None,
+            Exit::Waits,
+        ),
+        (
+            "that plan is what was waited for",
+            design("Applied", 2, json!({ "conditions": ready(false, "AwaitingApproval"), "plan": plan("a") })),
+            Some(Until::Plan),
+            Exit::Done,
+        ),
         ("a plan to read", design("Planned", 2, json!({ "conditions": ready(true, "PlanReady"), "plan": plan("a") })), None, Exit::Done),
-        ("a plan is not a building", design("Planned", 2, json!({ "conditions": ready(true, "PlanReady") })), Some(Until::Synced), Exit::InProgress),
+        (
+            "a plan is not a building",
+            design("Planned", 2, json!({ "conditions": ready(true, "PlanReady") })),
+            Some(Until::Synced),
+            Exit::InProgress,
+        ),
         ("a job runs", design("Applied", 2, json!({ "conditions": ready(false, "JobRunning") })), None, Exit::InProgress),
         ("a retry comes by itself", design("Applied", 2, json!({ "conditions": ready(false, "RetryScheduled") })), None, Exit::InProgress),
         ("a failed job", design("Applied", 2, json!({ "conditions": ready(false, "JobFailed") })), None, Exit::Failed),
@@ -50,7 +65,12 @@ fn every_situation_has_its_exit_code() {
         ("suspended", design("Applied", 2, json!({ "conditions": ready(false, "Suspended") })), None, Exit::Waits),
         ("destroyed", design("Destroyed", 2, json!({ "conditions": ready(true, "Destroyed") })), None, Exit::Done),
         ("a draft", design("Draft", 2, json!({ "conditions": ready(true, "Draft") })), None, Exit::Done),
-        ("drift degrades", design("Applied", 2, json!({ "sync": "OutOfSync", "health": "Degraded", "conditions": ready(false, "JobRunning") })), Some(Until::Synced), Exit::InProgress),
+        (
+            "drift degrades",
+            design("Applied", 2, json!({ "sync": "OutOfSync", "health": "Degraded", "conditions": ready(false, "JobRunning") })),
+            Some(Until::Synced),
+            Exit::InProgress,
+        ),
         ("nothing observed yet", design("Applied", 0, json!({})), None, Exit::InProgress),
     ] {
         assert_eq!(judge(&design, until, screen).exit(), exit, "{why}");
@@ -127,7 +147,9 @@ fn the_frame_speaks_japanese() {
     let (design, job) = full();
     let now: Time = serde_json::from_value(json!("2026-01-01T00:01:00Z")).unwrap();
     let text = render(&design, Some(&job), &now, Screen::plain(Lang::Ja));
-    for part in ["セッション  s-1", "作成 1、変更 1、置換 1", "create_vnic_details.subnet_id の変更により置換", "クラウドから消失", "次の操作: "] {
+    for part in
+        ["セッション  s-1", "作成 1、変更 1、置換 1", "create_vnic_details.subnet_id の変更により置換", "クラウドから消失", "次の操作: "]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -62,13 +62,26 @@ fn every_documented_line_parses() {
             panic!("galley {line}: {error}");
         }
     }
-    let Command::SandboxProvider(args) = parsed("sandbox-provider --socket /s --cloud /c --types a,b --idle 60").unwrap() else { panic!("another command") };
+    let Command::SandboxProvider(args) = parsed("sandbox-provider --socket /s --cloud /c --types a,b --idle 60").unwrap() else {
+        panic!("another command")
+    };
     assert_eq!((args.types, args.idle), (vec!["a".to_owned(), "b".to_owned()], 60));
 }
 
 #[test]
 fn wrong_lines_are_refused_and_help_is_not_an_error() {
-    for line in ["", "frobnicate", "get", "status", "apply", "get designs -o xml", "status s-1 --until never", "approve", "secret set s-1", "sandbox set s-1 id"] {
+    for line in [
+        "",
+        "frobnicate",
+        "get",
+        "status",
+        "apply",
+        "get designs -o xml",
+        "status s-1 --until never",
+        "approve",
+        "secret set s-1",
+        "sandbox set s-1 id",
+    ] {
         assert!(parsed(line).unwrap_err().use_stderr(), "galley {line}");
     }
     for line in ["--help", "help", "get --help"] {
@@ -80,13 +93,16 @@ fn wrong_lines_are_refused_and_help_is_not_an_error() {
 #[test]
 fn the_crds_are_four_yaml_documents() {
     let text = crds_yaml().unwrap();
-    let kinds: Vec<String> = serde_yaml_documents(&text).iter().map(|crd| crd["spec"]["names"]["kind"].as_str().unwrap().to_owned()).collect();
+    let kinds: Vec<String> =
+        serde_yaml_documents(&text).iter().map(|crd| crd["spec"]["names"]["kind"].as_str().unwrap().to_owned()).collect();
     assert_eq!(kinds, ["Session", "Design", "TerraformJob", "Approval"]);
 }
 
 fn serde_yaml_documents(text: &str) -> Vec<Value> {
     use serde::Deserialize;
-    serde_yaml::Deserializer::from_str(text).map(|document| serde_json::to_value(serde_yaml::Value::deserialize(document).unwrap()).unwrap()).collect()
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| serde_json::to_value(serde_yaml::Value::deserialize(document).unwrap()).unwrap())
+        .collect()
 }
 
 /// Documents and hands of a server that knows one design.
@@ -140,7 +156,10 @@ async fn kubernetes(request: Request) -> Response {
             "conditions": [{ "type": "Ready", "status": "True", "reason": "Synced", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" }] } });
     match (request.method().as_str(), path.strip_prefix("/apis/galley.dev/v1alpha1/namespaces/default/").unwrap_or(&path)) {
         ("GET", "designs/s-1") => axum::Json(design).into_response(),
-        ("GET", "designs") => axum::Json(json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "DesignList", "metadata": { "resourceVersion": "9" }, "items": [design] })).into_response(),
+        ("GET", "designs") => axum::Json(
+            json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "DesignList", "metadata": { "resourceVersion": "9" }, "items": [design] }),
+        )
+        .into_response(),
         ("GET", "sessions/s-gone") => status(404, "NotFound"),
         ("DELETE", _) => status(403, "Forbidden"),
         _ => status(404, "NotFound"),
@@ -273,7 +292,8 @@ async fn a_kubeconfig_is_for_its_owner_alone_and_leads_to_the_server() {
         assert_eq!(exit(&running, &[], line).await.unwrap(), Exit::Done);
         let path = running.data.path().join(file);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let config = kube::Config::from_custom_kubeconfig(kube::config::Kubeconfig::read_from(&path).unwrap(), &Default::default()).await.unwrap();
+        let config =
+            kube::Config::from_custom_kubeconfig(kube::config::Kubeconfig::read_from(&path).unwrap(), &Default::default()).await.unwrap();
         let designs: kube::Api<crate::api::Design> = kube::Api::default_namespaced(kube::Client::try_from(config).unwrap());
         let who = designs.get("s-1").await.unwrap().metadata.annotations.unwrap()["who"].clone();
         assert_eq!(who, format!("{user}/Kubernetes"), "kubectl is not the CLI");

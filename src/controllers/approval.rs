@@ -37,7 +37,9 @@ pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Requeue, Error>
     let design = get::<Design>(&ctx.client, &approval.spec.design_ref).await?;
     let now = ctx.clock.now();
     match verdict(&approval, design.as_ref(), ctx.settings.min_approval, state_of(&ctx, design.as_ref()).await?, &now) {
-        Verdict::Counts | Verdict::NotYet => Ok(Requeue::requeue(until(&now, &approval.spec.expires_at) + std::time::Duration::from_millis(5))),
+        Verdict::Counts | Verdict::NotYet => {
+            Ok(Requeue::requeue(until(&now, &approval.spec.expires_at) + std::time::Duration::from_millis(5)))
+        }
         Verdict::Refused(refused) => {
             tracing::info!(approval = %name, reason = ?refused.reason, "the approval is refused");
             let next = ApprovalStatus { refused: Some(refused), ..status.clone() };

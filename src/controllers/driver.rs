@@ -55,7 +55,8 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
     let approvals = approvals
         .watches(metadata::<Design>(&ctx), watcher::Config::default(), move |design: PartialObjectMeta<Design>| {
             let name = design.metadata.name.unwrap_or_default();
-            let of_design = |guard: &Arc<DeserializeGuard<Approval>>| guard.0.as_ref().is_ok_and(|approval| approval.spec.design_ref == name);
+            let of_design =
+                |guard: &Arc<DeserializeGuard<Approval>>| guard.0.as_ref().is_ok_and(|approval| approval.spec.design_ref == name);
             store.state().iter().filter(|guard| of_design(guard)).map(|guard| ObjectRef::from_obj(&**guard)).collect::<Vec<_>>()
         })
         .with_config(config)

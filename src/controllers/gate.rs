@@ -70,7 +70,8 @@ pub async fn claim(ctx: &Ctx, session: &str, wanted: &ActiveOperation) -> Result
         // A job is created by the one reconcile of its design that runs at a time: when that reconcile finds the job
         // absent, it is a leftover. Holders of other kinds get a grace between their claim and their creation.
         let settled = status.active_operation.as_ref().is_some_and(|active| {
-            (active.kind == wanted.kind && active.uid == wanted.uid) || super::backoff::after(&active.since, ctx.settings.gate_grace).0 <= wanted.since.0
+            (active.kind == wanted.kind && active.uid == wanted.uid)
+                || super::backoff::after(&active.since, ctx.settings.gate_grace).0 <= wanted.since.0
         });
         match decide(status.active_operation.as_ref(), wanted, holder, settled) {
             Decision::Ours => return Ok(Claim::Held),

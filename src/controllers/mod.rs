@@ -198,7 +198,9 @@ impl Error {
     /// Somebody wrote the document since it was read: read it again.
     pub fn is_conflict(&self) -> bool {
         match self {
-            Error::Api { source, .. } => matches!(&**source, kube::Error::Api(status) if status.code == 409 && status.reason != "AlreadyExists"),
+            Error::Api { source, .. } => {
+                matches!(&**source, kube::Error::Api(status) if status.code == 409 && status.reason != "AlreadyExists")
+            }
             Error::Race { .. } => true,
             Error::Blobs(_) | Error::Terraform(_) | Error::Encode { .. } | Error::Decode { .. } | Error::NoUid { .. } => false,
         }

@@ -75,8 +75,7 @@ fn failure(error: &Error) -> CallToolResult {
         text.push_str(&format!("\n{}: {}", part("path"), part("message")));
     }
     let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
-    result.structured_content =
-        Some(json!({ "code": error.code, "message": error.message, "hint": error.hint, "details": error.details }));
+    result.structured_content = Some(json!({ "code": error.code, "message": error.message, "hint": error.hint, "details": error.details }));
     result
 }
 

@@ -72,8 +72,7 @@ where
     T: rmcp::transport::IntoTransport<rmcp::RoleServer, E, A>,
     E: std::error::Error + Send + Sync + 'static,
 {
-    let running =
-        Handler::new(services).serve_with_ct(transport, shutdown).await.map_err(|error| Error::Handshake(Box::new(error)))?;
+    let running = Handler::new(services).serve_with_ct(transport, shutdown).await.map_err(|error| Error::Handshake(Box::new(error)))?;
     running.waiting().await.map_err(Error::Ended)?;
     Ok(())
 }

@@ -138,11 +138,23 @@ async fn every_tool_answers_on_every_route_in_both_eras() {
         kit.job(&session, &format!("{session}-apply"), "Apply", json!({ "phase": "Running" }));
         kit.blob(&session, &format!("{session}-apply"), crate::blobs::JobBlob::Log, "one\ntwo\n").await;
         assert_eq!(good(&client, "get_status", id()).await["plan"]["plan_sha256"], json!(sha('a')), "{route}");
-        assert_eq!(good(&client, "get_plan", json!({ "session_id": session, "detail": "changes" })).await["changes"].as_array().unwrap().len(), 3, "{route}");
+        assert_eq!(
+            good(&client, "get_plan", json!({ "session_id": session, "detail": "changes" })).await["changes"].as_array().unwrap().len(),
+            3,
+            "{route}"
+        );
         assert_eq!(good(&client, "get_job_log", id()).await["lines"], json!(["one", "two"]), "{route}");
-        assert_eq!(good(&client, "approve_plan", json!({ "session_id": session, "plan_sha256": sha('a'), "reason": "yes" })).await["state"], json!("recorded"), "{route}");
+        assert_eq!(
+            good(&client, "approve_plan", json!({ "session_id": session, "plan_sha256": sha('a'), "reason": "yes" })).await["state"],
+            json!("recorded"),
+            "{route}"
+        );
         assert_eq!(good(&client, "cancel_job", id()).await["cancelling"], json!(true), "{route}");
-        assert_eq!(good(&client, "delete_session", json!({ "session_id": session, "confirm": session })).await["deleted"], json!(true), "{route}");
+        assert_eq!(
+            good(&client, "delete_session", json!({ "session_id": session, "confirm": session })).await["deleted"],
+            json!(true),
+            "{route}"
+        );
         client.cancel().await.unwrap();
     }
 }
@@ -176,21 +188,111 @@ async fn hostile_arguments_are_refused_with_their_path_and_nothing_is_written() 
         ("save_architecture", json!({ "session_id": session }), "invalid_argument", "components", "components are missing"),
         ("save_architecture", json!({ "components": [] }), "invalid_argument", "session_id", "session is missing"),
         ("save_architecture", json!({ "session_id": 7, "components": [] }), "invalid_argument", "session_id", "wrong type"),
-        ("save_architecture", one(json!({ "id": "a b", "service_type": "vcn" })), "invalid_argument", "components[a b].id", "an id with a space"),
-        ("save_architecture", one(json!({ "id": "a", "service_type": "vcn", "configg": {} })), "invalid_argument", "components[a].configg", "a misspelt field"),
-        ("save_architecture", one(json!({ "id": "a", "service_type": "vcn", "config": "x" })), "invalid_argument", "components[a].config", "config is text"),
-        ("save_architecture", one(json!({ "id": "a", "service_type": "vcn", "config": { "x": deep } })), "invalid_argument", "", "deep JSON"),
-        ("save_architecture", one(json!({ "id": "a", "service_type": "vcn", "config": { "x": "y".repeat(2 << 20) } })), "invalid_argument", "", "two megabytes"),
-        ("save_architecture", one(json!({ "id": "a", "service_type": "vcn", "display_name": "n".repeat(256) })), "invalid_argument", "components[a].display_name", "a long name"),
-        ("save_architecture", one(json!({ "id": "a", "service_type": "vcn", "display_name": "a\u{0}b" })), "invalid_argument", "components[a].display_name", "NUL"),
-        ("save_architecture", json!({ "session_id": session, "components": [], "target": "aws" }), "invalid_argument", "target", "another cloud"),
-        ("save_architecture", json!({ "session_id": session, "components": [], "region": "../x" }), "invalid_argument", "region", "no region"),
-        ("save_architecture", json!({ "session_id": session, "components": [], "compartment_id": "root" }), "invalid_argument", "compartment_id", "no OCID"),
-        ("save_architecture", json!({ "session_id": session, "components": [], "variables": { "a": 1 } }), "invalid_argument", "variables.a", "a number as variable"),
-        ("save_architecture", json!({ "session_id": session, "components": [], "variables": { "admin_password": "x" } }), "invalid_argument", "variables.admin_password", "a secret"),
-        ("set_desired_state", json!({ "session_id": session, "desired_state": "applied" }), "invalid_argument", "desired_state", "words are exact"),
-        ("set_desired_state", json!({ "session_id": session, "request": { "id": "x", "action": "Plan" } }), "invalid_argument", "request", "ids are the server's"),
-        ("approve_plan", json!({ "session_id": session, "plan_sha256": sha('a'), "approver": "me" }), "invalid_argument", "approver", "a client-sent approver"),
+        (
+            "save_architecture",
+            one(json!({ "id": "a b", "service_type": "vcn" })),
+            "invalid_argument",
+            "components[a b].id",
+            "an id with a space",
+        ),
+        (
+            "save_architecture",
+            one(json!({ "id": "a", "service_type": "vcn", "configg": {} })),
+            "invalid_argument",
+            "components[a].configg",
+            "a misspelt field",
+        ),
+        (
+            "save_architecture",
+            one(json!({ "id": "a", "service_type": "vcn", "config": "x" })),
+            "invalid_argument",
+            "components[a].config",
+            "config is text",
+        ),
+        (
+            "save_architecture",
+            one(json!({ "id": "a", "service_type": "vcn", "config": { "x": deep } })),
+            "invalid_argument",
+            "",
+            "deep JSON",
+        ),
+        (
+            "save_architecture",
+            one(json!({ "id": "a", "service_type": "vcn", "config": { "x": "y".repeat(2 << 20) } })),
+            "invalid_argument",
+            "",
+            "two megabytes",
+        ),
+        (
+            "save_architecture",
+            one(json!({ "id": "a", "service_type": "vcn", "display_name": "n".repeat(256) })),
+            "invalid_argument",
+            "components[a].display_name",
+            "a long name",
+        ),
+        (
+            "save_architecture",
+            one(json!({ "id": "a", "service_type": "vcn", "display_name": "a\u{0}b" })),
+            "invalid_argument",
+            "components[a].display_name",
+            "NUL",
+        ),
+        (
+            "save_architecture",
+            json!({ "session_id": session, "components": [], "target": "aws" }),
+            "invalid_argument",
+            "target",
+            "another cloud",
+        ),
+        (
+            "save_architecture",
+            json!({ "session_id": session, "components": [], "region": "../x" }),
+            "invalid_argument",
+            "region",
+            "no region",
+        ),
+        (
+            "save_architecture",
+            json!({ "session_id": session, "components": [], "compartment_id": "root" }),
+            "invalid_argument",
+            "compartment_id",
+            "no OCID",
+        ),
+        (
+            "save_architecture",
+            json!({ "session_id": session, "components": [], "variables": { "a": 1 } }),
+            "invalid_argument",
+            "variables.a",
+            "a number as variable",
+        ),
+        (
+            "save_architecture",
+            json!({ "session_id": session, "components": [], "variables": { "admin_password": "x" } }),
+            "invalid_argument",
+            "variables.admin_password",
+            "a secret",
+        ),
+        (
+            "set_desired_state",
+            json!({ "session_id": session, "desired_state": "applied" }),
+            "invalid_argument",
+            "desired_state",
+            "words are exact",
+        ),
+        (
+            "set_desired_state",
+            json!({ "session_id": session, "request": { "id": "x", "action": "Plan" } }),
+            "invalid_argument",
+            "request",
+            "ids are the server's",
+        ),
+        (
+            "approve_plan",
+            json!({ "session_id": session, "plan_sha256": sha('a'), "approver": "me" }),
+            "invalid_argument",
+            "approver",
+            "a client-sent approver",
+        ),
         ("get_status", json!({ "session_id": session, "wait_seconds": 3600 }), "invalid_argument", "wait_seconds", "an hour"),
         ("get_job_log", json!({ "session_id": session, "job": "../../etc/passwd" }), "invalid_argument", "job", "a path"),
     ];
@@ -220,7 +322,12 @@ async fn a_waiting_status_sends_progress_when_the_host_asked_for_it() {
         for (era_name, era) in eras() {
             let kit = Kit::new();
             let session = kit.design(json!({ "observedGeneration": 1, "activeJob": "job-1" })).await;
-            kit.job(&session, "job-1", "Apply", json!({ "phase": "Running", "progress": { "step": "apply", "total": 9, "done": 2, "current": [] } }));
+            kit.job(
+                &session,
+                "job-1",
+                "Apply",
+                json!({ "phase": "Running", "progress": { "step": "apply", "total": 9, "done": 2, "current": [] } }),
+            );
             let client = if over == "pipe" { over_pipe(&kit, era).await } else { over_http(&kit, era).await };
             // rmcp's client adds a progress token to every request
             let server = kit.server.clone();
@@ -231,7 +338,11 @@ async fn a_waiting_status_sends_progress_when_the_host_asked_for_it() {
                 while seen.lock().unwrap().is_empty() && Instant::now() < deadline {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                server.set_status("designs", &name, json!({ "activeJob": null, "conditions": [crate::services::testkit::condition("True", "Synced")] }));
+                server.set_status(
+                    "designs",
+                    &name,
+                    json!({ "activeJob": null, "conditions": [crate::services::testkit::condition("True", "Synced")] }),
+                );
             });
             let status = good(&client, "get_status", json!({ "session_id": session, "wait_seconds": 20 })).await;
             controller.await.unwrap();
@@ -280,7 +391,9 @@ async fn post(address: &str, host: &str, headers: &str, body: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let length = body.len();
-    let head = format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\nAccept: application/json, text/event-stream\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nAccept: application/json, text/event-stream\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = Vec::new();

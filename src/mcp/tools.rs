@@ -63,18 +63,82 @@ impl Effect {
 /// Every tool, in the order a conversation needs them.
 pub(super) fn table() -> Vec<Entry> {
     vec![
-        entry("create_session", "Create session", Effect::Create, "Start a session for one customer system. Show the returned session_id to the person.", |s: Services, i, _| async move { s.create_session(i).await }),
-        entry("list_sessions", "List sessions", Effect::Read, "Sessions, newest first.", |s: Services, i, _| async move { s.list_sessions(i).await }),
-        entry("get_session", "Show session", Effect::Read, "One session: title, phase, design in brief, what holds it, what to call next.", |s: Services, i, _| async move { s.get_session(i).await }),
-        entry("delete_session", "Delete session", Effect::Destroy, "Delete a session. What it built is destroyed first, after approval of the destroy plan. Ask the person.", |s: Services, i, _| async move { s.delete_session(i).await }),
-        entry("save_architecture", "Save architecture", Effect::Edit, "Save the whole architecture (components and connections) of a session. Structural mistakes are refused with path, value and allowed values, and nothing is written; other findings are saved and returned.", |s: Services, i, _| async move { s.save_architecture(i).await }),
-        entry("validate_architecture", "Check architecture", Effect::Read, "Judge the given or the saved architecture. Writes nothing.", |s: Services, i, _| async move { s.validate_architecture(i).await }),
-        entry("set_desired_state", "Set desired state", Effect::Destroy, "Say how far Galley goes, suspend it, or ask once for a plan, a drift check or a retry. Returns at once; follow with get_status.", |s: Services, i, _| async move { s.set_desired_state(i).await }),
-        entry("get_status", "Show or await status", Effect::Read, "Where a session stands: sync, health, what it waits for, findings, plan, running job, last failure, drift, outputs, next actions. Can wait for a change.", |s: Services, i, observer| async move { s.get_status_observed(i, observer).await }),
-        entry("get_plan", "Show plan", Effect::Read, "The newest plan: counts, every delete and replace with what forces it, page by page; one resource before and after.", |s: Services, i, _| async move { s.get_plan(i).await }),
-        entry("approve_plan", "Approve plan", Effect::Destroy, "The person's yes to exactly one plan, which is then applied (or destroys). Show the plan and ask the person first.", |s: Services, i, _| async move { s.approve_plan(i).await }),
-        entry("cancel_job", "Cancel job", Effect::Destroy, "Ask a running job to stop. Terraform finishes what it holds and writes its state.", |s: Services, i, _| async move { s.cancel_job(i).await }),
-        entry("get_job_log", "Show job log", Effect::Read, "Log of a job: its end, or page by page.", |s: Services, i, _| async move { s.get_job_log(i).await }),
+        entry(
+            "create_session",
+            "Create session",
+            Effect::Create,
+            "Start a session for one customer system. Show the returned session_id to the person.",
+            |s: Services, i, _| async move { s.create_session(i).await },
+        ),
+        entry("list_sessions", "List sessions", Effect::Read, "Sessions, newest first.", |s: Services, i, _| async move {
+            s.list_sessions(i).await
+        }),
+        entry(
+            "get_session",
+            "Show session",
+            Effect::Read,
+            "One session: title, phase, design in brief, what holds it, what to call next.",
+            |s: Services, i, _| async move { s.get_session(i).await },
+        ),
+        entry(
+            "delete_session",
+            "Delete session",
+            Effect::Destroy,
+            "Delete a session. What it built is destroyed first, after approval of the destroy plan. Ask the person.",
+            |s: Services, i, _| async move { s.delete_session(i).await },
+        ),
+        entry(
+            "save_architecture",
+            "Save architecture",
+            Effect::Edit,
+            "Save the whole architecture (components and connections) of a session. Structural mistakes are refused with path, value and allowed values, and nothing is written; other findings are saved and returned.",
+            |s: Services, i, _| async move { s.save_architecture(i).await },
+        ),
+        entry(
+            "validate_architecture",
+            "Check architecture",
+            Effect::Read,
+            "Judge the given or the saved architecture. Writes nothing.",
+            |s: Services, i, _| async move { s.validate_architecture(i).await },
+        ),
+        entry(
+            "set_desired_state",
+            "Set desired state",
+            Effect::Destroy,
+            "Say how far Galley goes, suspend it, or ask once for a plan, a drift check or a retry. Returns at once; follow with get_status.",
+            |s: Services, i, _| async move { s.set_desired_state(i).await },
+        ),
+        entry(
+            "get_status",
+            "Show or await status",
+            Effect::Read,
+            "Where a session stands: sync, health, what it waits for, findings, plan, running job, last failure, drift, outputs, next actions. Can wait for a change.",
+            |s: Services, i, observer| async move { s.get_status_observed(i, observer).await },
+        ),
+        entry(
+            "get_plan",
+            "Show plan",
+            Effect::Read,
+            "The newest plan: counts, every delete and replace with what forces it, page by page; one resource before and after.",
+            |s: Services, i, _| async move { s.get_plan(i).await },
+        ),
+        entry(
+            "approve_plan",
+            "Approve plan",
+            Effect::Destroy,
+            "The person's yes to exactly one plan, which is then applied (or destroys). Show the plan and ask the person first.",
+            |s: Services, i, _| async move { s.approve_plan(i).await },
+        ),
+        entry(
+            "cancel_job",
+            "Cancel job",
+            Effect::Destroy,
+            "Ask a running job to stop. Terraform finishes what it holds and writes its state.",
+            |s: Services, i, _| async move { s.cancel_job(i).await },
+        ),
+        entry("get_job_log", "Show job log", Effect::Read, "Log of a job: its end, or page by page.", |s: Services, i, _| async move {
+            s.get_job_log(i).await
+        }),
     ]
 }
 

@@ -112,7 +112,8 @@ impl PlanDetails {
     /// of the others as fit.
     pub fn summary(&self, limit: usize) -> String {
         let counts = self.view.counts;
-        let mut text = format!("{} to create, {} to update, {} to replace, {} to delete", counts.create, counts.update, counts.replace, counts.delete);
+        let mut text =
+            format!("{} to create, {} to update, {} to replace, {} to delete", counts.create, counts.update, counts.replace, counts.delete);
         if counts.import > 0 {
             text.push_str(&format!(", {} to import", counts.import));
         }

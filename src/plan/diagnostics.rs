@@ -96,32 +96,54 @@ fn by_code(status: &str, name: &str, message: &str) -> (WhoActs, &'static str) {
     let message = message.to_ascii_lowercase();
     let says = |text: &str| message.contains(text);
     if says("out of host capacity") || says("out of capacity") || name == "OutOfHostCapacity" {
-        return (Stalled, "There is no free hardware for this shape here now: choose another availability domain or shape, or request Retry later.");
+        return (
+            Stalled,
+            "There is no free hardware for this shape here now: choose another availability domain or shape, or request Retry later.",
+        );
     }
     if says("not currently enabled for this tenancy") || says("not enabled for this tenancy") {
-        return (Stalled, "The feature is not enabled for this tenancy: ask the tenancy's administrator to enable it, or use another service (for Autonomous Database: MySQL).");
+        return (
+            Stalled,
+            "The feature is not enabled for this tenancy: ask the tenancy's administrator to enable it, or use another service (for Autonomous Database: MySQL).",
+        );
     }
     match (status, name) {
-        (_, "LimitExceeded" | "QuotaExceeded") => {
-            (Stalled, "A service limit or compartment quota is used up: ask for an increase, free some, or choose a smaller size; then request Retry.")
+        (_, "LimitExceeded" | "QuotaExceeded") => (
+            Stalled,
+            "A service limit or compartment quota is used up: ask for an increase, free some, or choose a smaller size; then request Retry.",
+        ),
+        (_, "NotAuthenticated") => {
+            (Stalled, "The credentials were refused: check the key, the user or the resource principal of this server and its clock.")
         }
-        (_, "NotAuthenticated") => (Stalled, "The credentials were refused: check the key, the user or the resource principal of this server and its clock."),
-        (_, "NotAuthorizedOrResourceAlreadyExists" | "ResourceAlreadyExists" | "BucketAlreadyExists" | "NamespaceAlreadyExists") => {
-            (Stalled, "The name is taken, or the policy does not allow it: choose another name or check the policy of the work compartment.")
+        (_, "NotAuthorizedOrResourceAlreadyExists" | "ResourceAlreadyExists" | "BucketAlreadyExists" | "NamespaceAlreadyExists") => (
+            Stalled,
+            "The name is taken, or the policy does not allow it: choose another name or check the policy of the work compartment.",
+        ),
+        (_, "RelatedResourceNotAuthorizedOrNotFound") => (
+            Stalled,
+            "A resource it refers to is gone or not permitted: check the ids in the design and the policy of the work compartment.",
+        ),
+        (_, other)
+            if other.starts_with("NotAuthorized") || other == "InsufficientServicePermissions" || status == "401" || status == "403" =>
+        {
+            (
+                Stalled,
+                "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh.",
+            )
         }
-        (_, "RelatedResourceNotAuthorizedOrNotFound") => {
-            (Stalled, "A resource it refers to is gone or not permitted: check the ids in the design and the policy of the work compartment.")
-        }
-        (_, other) if other.starts_with("NotAuthorized") || other == "InsufficientServicePermissions" || status == "401" || status == "403" => {
-            (Stalled, "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh.")
-        }
-        ("404", _) => (Stalled, "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh."),
+        ("404", _) => (
+            Stalled,
+            "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh.",
+        ),
         ("429", _) => (Retry, "OCI asks for fewer requests. Nothing to do: Galley tries again after a back-off."),
         ("409", "IncorrectState" | "LockConflict" | "InvalidatedRetryToken" | "Conflict") => (Retry, AGAIN),
         ("412", _) => (Retry, AGAIN),
         ("501" | "505", _) => (Stalled, "The service does not offer this: change the design."),
         (server, _) if server.starts_with('5') => (Retry, AGAIN),
-        ("409", _) => (Stalled, "It conflicts with what is there: read the message, change the design or remove the other resource, then request Retry."),
+        ("409", _) => (
+            Stalled,
+            "It conflicts with what is there: read the message, change the design or remove the other resource, then request Retry.",
+        ),
         _ => (Stalled, "OCI refuses a value of the design: correct it as the message says; a new plan is made by itself."),
     }
 }
@@ -153,10 +175,16 @@ fn by_text(summary: &str, detail: &str) -> (WhoActs, &'static str) {
         return by_code("500", "InternalError", "out of host capacity");
     }
     if says("node(s) register timeout") {
-        return (WhoActs::Stalled, "The workers cannot reach the API endpoint: check the rules for 6443, 12250, 10250 and ICMP, and the NAT and service gateway routes.");
+        return (
+            WhoActs::Stalled,
+            "The workers cannot reach the API endpoint: check the rules for 6443, 12250, 10250 and ICMP, and the NAT and service gateway routes.",
+        );
     }
     if says("failed to query available provider packages") || says("could not connect to registry") {
-        return (WhoActs::Retry, "The provider registry did not answer. Nothing to do: Galley tries again; offline, configure a provider mirror.");
+        return (
+            WhoActs::Retry,
+            "The provider registry did not answer. Nothing to do: Galley tries again; offline, configure a provider mirror.",
+        );
     }
     if says("execution halted") || says("operation canceled") || says("interrupted") {
         return (WhoActs::Retry, "It was stopped. Ask again to go on from what is there.");

@@ -108,8 +108,11 @@ fn same(wanted: &Value, recorded: &Value) -> bool {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
-    let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(|o| o.is_empty());
-    wanted == recorded || (is_empty(wanted) && is_empty(recorded)) || matches!((text(wanted), text(recorded)), (Some(a), Some(b)) if a == b || number(&a) == number(&b) && number(&a).is_some())
+    let is_empty =
+        |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(|o| o.is_empty());
+    wanted == recorded
+        || (is_empty(wanted) && is_empty(recorded))
+        || matches!((text(wanted), text(recorded)), (Some(a), Some(b)) if a == b || number(&a) == number(&b) && number(&a).is_some())
 }
 
 fn number(text: &str) -> Option<f64> {

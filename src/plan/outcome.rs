@@ -74,7 +74,12 @@ impl Tracker {
                     seen.failed |= seen.running.is_none() && seen.completed.is_empty();
                 }
             }
-            Event::Diagnostic(_) | Event::Version(_) | Event::Drift { .. } | Event::Progress { .. } | Event::Refreshed { .. } | Event::Other => {}
+            Event::Diagnostic(_)
+            | Event::Version(_)
+            | Event::Drift { .. }
+            | Event::Progress { .. }
+            | Event::Refreshed { .. }
+            | Event::Other => {}
         }
     }
 
@@ -85,7 +90,10 @@ impl Tracker {
 
     /// How many are done or failed.
     pub fn done(&self) -> usize {
-        self.planned.iter().filter(|(address, action)| self.seen.get(*address).is_some_and(|seen| seen.failed || seen.is_done(**action))).count()
+        self.planned
+            .iter()
+            .filter(|(address, action)| self.seen.get(*address).is_some_and(|seen| seen.failed || seen.is_done(**action)))
+            .count()
     }
 
     /// Addresses being worked on, at most `limit`.

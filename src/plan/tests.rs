@@ -54,7 +54,11 @@ fn a_replace_names_the_attribute_that_forces_it() {
 fn drift_and_outputs_are_told_apart_from_changes() {
     for name in ["plan-drift.json", "plan-refresh-only.json"] {
         let view = view(name);
-        assert_eq!(view.drift().iter().map(|change| change.address.as_str()).collect::<Vec<_>>(), ["oci_core_route_table.public"], "{name}");
+        assert_eq!(
+            view.drift().iter().map(|change| change.address.as_str()).collect::<Vec<_>>(),
+            ["oci_core_route_table.public"],
+            "{name}"
+        );
         assert!(!view.drift_updates[0].changed_paths.is_empty() && !view.output_changes);
     }
     assert!(view("plan-destroy.json").output_changes);
@@ -111,7 +115,10 @@ fn the_graph_looks_through_locals_data_sources_and_instances() {
             resource("t.b", "managed", json!(["local.list", "var.v"])),
         ]}},
     });
-    let files = BTreeMap::from([("locals.tf".to_owned(), "locals {\n  list = [for item in data.d.x.items : \"${local.other}\"]\n  other = 1\n}\n".to_owned())]);
+    let files = BTreeMap::from([(
+        "locals.tf".to_owned(),
+        "locals {\n  list = [for item in data.d.x.items : \"${local.other}\"]\n  other = 1\n}\n".to_owned(),
+    )]);
     let view = PlanView::parse_with_files(plan.to_string().as_bytes(), &files).unwrap();
     assert_eq!(view.depends_on["t.b"], ["t.a[0]", "t.a[1]"]);
     assert_eq!(view.blocked_by(&["t.a[0]".to_owned()], false), BTreeSet::from(["t.b".to_owned()]));
@@ -178,7 +185,8 @@ fn a_failed_apply_gives_codes_places_and_what_to_do() {
     let events = events("apply-fail.jsonl");
     events.iter().for_each(|event| tracker.observe(event));
     let ended = tracker.end(Some(&StateView::parse(&fixture("terraform.tfstate")).unwrap()));
-    let failed = ["oci_apigateway_gateway.gw", "oci_database_autonomous_database.adb", "oci_objectstorage_bucket.bad", "oci_streaming_stream.s"];
+    let failed =
+        ["oci_apigateway_gateway.gw", "oci_database_autonomous_database.adb", "oci_objectstorage_bucket.bad", "oci_streaming_stream.s"];
     assert_eq!(ended.failed, failed);
     assert_eq!(ended.created, ["oci_core_route_table.public"]);
     let found: Vec<_> = events.iter().filter_map(|event| if let Event::Diagnostic(found) = event { Some(found) } else { None }).collect();
@@ -200,7 +208,11 @@ fn errors_say_who_acts_next() {
         ("500-InternalError, Out of host capacity.", Stalled, "does not go away by itself"),
         ("409-LockConflict, busy", Retry, "another change is going on"),
         ("409-IncorrectState, the resource is in a conflicted state", Retry, "the SDK retries it too"),
-        ("409-IncorrectState, You are attempting to use a feature that's not currently enabled for this tenancy.", Stalled, "an administrator must act"),
+        (
+            "409-IncorrectState, You are attempting to use a feature that's not currently enabled for this tenancy.",
+            Stalled,
+            "an administrator must act",
+        ),
         ("400-LimitExceeded, too many", Stalled, "a limit"),
         ("400-QuotaExceeded, too many", Stalled, "a quota"),
         ("404-NotAuthorizedOrNotFound, gone", Stalled, "gone or forbidden: never guessed"),
@@ -220,7 +232,8 @@ fn errors_say_who_acts_next() {
         assert_eq!(found.who_acts, expected, "{summary}: {reason}");
         assert!(found.next_action.is_some_and(|text| text.ends_with('.')), "{summary}");
     }
-    let both = ["429-TooManyRequests, x", "400-LimitExceeded, x"].map(|summary| diagnostics::parse(&json!({"severity": "error", "summary": summary})));
+    let both = ["429-TooManyRequests, x", "400-LimitExceeded, x"]
+        .map(|summary| diagnostics::parse(&json!({"severity": "error", "summary": summary})));
     assert_eq!(diagnostics::who_acts(&both), Some(Stalled), "one that needs a person is enough");
     assert_eq!(diagnostics::who_acts(&both[..1]), Some(Retry));
     assert_eq!(diagnostics::who_acts(&[diagnostics::parse(&json!({"severity": "warning", "summary": "x"}))]), None);
@@ -243,7 +256,9 @@ fn pages_joined_are_the_whole_plan_and_a_summary_names_everything_it_destroys() 
     assert!(summary.len() < 700 && summary.contains("more that neither delete nor replace"), "{summary}");
     let destroy = PlanDetails::parse(&fixture("plan-destroy.json")).unwrap().summary(10);
     assert_eq!(destroy.matches("\n- ").count(), 6, "{destroy}");
-    assert!(PlanDetails::parse(&fixture("plan-replace.json")).unwrap().summary(10).contains("-/+ oci_core_subnet.public (forced by dns_label)"));
+    assert!(
+        PlanDetails::parse(&fixture("plan-replace.json")).unwrap().summary(10).contains("-/+ oci_core_subnet.public (forced by dns_label)")
+    );
 }
 
 #[test]
@@ -269,7 +284,12 @@ fn one_resource_is_shown_with_its_values_but_never_with_a_secret() {
 
 fn rendered(address: &str, arguments: Value, unknown: &[&str]) -> RenderedResource {
     let resource_type = address.split('.').next().unwrap().to_owned();
-    RenderedResource { address: address.to_owned(), resource_type, arguments, unknown: unknown.iter().map(|path| path.to_string()).collect() }
+    RenderedResource {
+        address: address.to_owned(),
+        resource_type,
+        arguments,
+        unknown: unknown.iter().map(|path| path.to_string()).collect(),
+    }
 }
 
 #[test]
@@ -284,7 +304,11 @@ fn the_structural_diff_expects_what_terraform_would_do() {
         (rendered("oci_core_vcn.main", json!({"display_name": "other"}), &[]), Some(ChangeAction::Update), "in place"),
         (rendered("oci_core_vcn.main", json!({"dns_label": "other"}), &[]), Some(ChangeAction::Replace), "forced"),
         (rendered("oci_core_vcn.main", json!({"dns_label": null}), &["dns_label"]), None, "what is not known is not expected"),
-        (rendered("oci_core_vcn.main", json!({"cidr_blocks": ["10.0.0.0/16", "10.1.0.0/16"]}), &[]), Some(ChangeAction::Update), "one more"),
+        (
+            rendered("oci_core_vcn.main", json!({"cidr_blocks": ["10.0.0.0/16", "10.1.0.0/16"]}), &[]),
+            Some(ChangeAction::Update),
+            "one more",
+        ),
         (rendered("oci_core_vcn.new", vcn, &[]), Some(ChangeAction::Create), "new"),
     ];
     for (resource, expected, reason) in table {

@@ -130,17 +130,15 @@ impl<'a> Scope<'a> {
         let of = |mapping: &DataMapping| {
             let mut tree = self.tree(&mapping.arguments, &mapping.blocks, Item::None);
             let waits = mapping.depends_on.iter().filter_map(|key| self.service.resources.iter().find(|r| r.key == *key));
-            let waits: Vec<Arg> = waits
-                .map(|r| Reference::new(&r.resource_type, &[&format!("{}{}", self.component.label, r.suffix)]).into())
-                .collect();
+            let waits: Vec<Arg> =
+                waits.map(|r| Reference::new(&r.resource_type, &[&format!("{}{}", self.component.label, r.suffix)]).into()).collect();
             if !waits.is_empty() {
                 tree = tree.with(DEPENDS_ON, Arg::List(waits));
             }
             self.block(Mode::Data, &mapping.data_type, self.component.label.clone(), tree)
         };
-        let asked = |mapping: &&DataMapping| {
-            self.holds(&mapping.when) && mapping.needs.as_ref().is_none_or(|needs| !self.peers(needs).is_empty())
-        };
+        let asked =
+            |mapping: &&DataMapping| self.holds(&mapping.when) && mapping.needs.as_ref().is_none_or(|needs| !self.peers(needs).is_empty());
         self.service.data.iter().filter(asked).map(of).collect()
     }
 
@@ -297,7 +295,9 @@ impl<'a> Scope<'a> {
             Source::Variable(name) => Some(Reference::variable(name).into()),
             Source::Local(name) => Some(Reference::new("local", &[&format!("{}_{name}", component.label)]).into()),
             Source::Each(what) => self.each(what, item),
-            Source::Placement(PlacementFact::Public, at) => Some(Arg::Literal(self.network.place(&component.id, at.as_deref())?.public.into())),
+            Source::Placement(PlacementFact::Public, at) => {
+                Some(Arg::Literal(self.network.place(&component.id, at.as_deref())?.public.into()))
+            }
         }
     }
 
@@ -419,7 +419,8 @@ fn gateway_type(role: NetworkRole) -> Option<&'static str> {
 fn convert(expr: &Expr, value: Value) -> Option<Value> {
     let value = match &expr.part {
         Some(name) => {
-            let part = value.as_str()?.split(',').find_map(|part| part.trim().strip_prefix(name.as_str())?.strip_prefix('=')?.parse::<i64>().ok());
+            let part =
+                value.as_str()?.split(',').find_map(|part| part.trim().strip_prefix(name.as_str())?.strip_prefix('=')?.parse::<i64>().ok());
             part?.into()
         }
         None => value,

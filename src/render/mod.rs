@@ -22,6 +22,10 @@ pub mod schema_check;
 pub(crate) mod tests;
 #[cfg(test)]
 mod platform_tests;
+#[cfg(test)]
+mod catalog_tests;
+#[cfg(test)]
+mod docs_tests;
 pub mod tree;
 
 use schema_check::{CoreIndex, SchemaIndex};
@@ -127,7 +131,13 @@ pub fn render_with(
         variables,
         secrets: content.secrets.iter().map(|secret| secret.need.clone()).collect(),
         resources: managed().map(rendered).chain(added.resources).collect(),
-        types: content.resources.iter().filter(|r| r.resource_type != TERRAFORM_DATA).map(|r| r.resource_type.clone()).chain(added.types).collect(),
+        types: content
+            .resources
+            .iter()
+            .filter(|r| r.resource_type != TERRAFORM_DATA)
+            .map(|r| r.resource_type.clone())
+            .chain(added.types)
+            .collect(),
         components: managed().map(|r| (r.address(), r.component.clone())).collect(),
         files,
     })

@@ -19,14 +19,17 @@ fn written(out: &Rendered, address: &str, path: &[&str]) -> String {
     let (kind, label) = address.split_once('.').unwrap();
     for text in out.files.iter().filter(|(name, _)| name.ends_with(".tf")).map(|(_, text)| text) {
         let body: hcl::Body = hcl::parse(text).unwrap();
-        let found = body.blocks().find(|b| b.identifier() == "resource" && b.labels()[0].as_str() == kind && b.labels()[1].as_str() == label);
+        let found =
+            body.blocks().find(|b| b.identifier() == "resource" && b.labels()[0].as_str() == kind && b.labels()[1].as_str() == label);
         let Some(block) = found else { continue };
         let mut at = block.body().clone();
         for name in &path[..path.len() - 1] {
             at = at.blocks().find(|b| b.identifier() == *name).unwrap_or_else(|| panic!("{address} has no {name}")).body().clone();
         }
         let attribute = at.attributes().find(|a| a.key() == path[path.len() - 1]);
-        return hcl::format::to_string(attribute.unwrap_or_else(|| panic!("{address} has no {path:?}")).expr()).unwrap().replace(['\n', ' '], "");
+        return hcl::format::to_string(attribute.unwrap_or_else(|| panic!("{address} has no {path:?}")).expr())
+            .unwrap()
+            .replace(['\n', ' '], "");
     }
     panic!("no {address}")
 }
@@ -99,13 +102,22 @@ fn traffic_of_the_platform_has_backends_routes_and_rules() {
     let (_, out) = platform();
     assert_eq!(count(&out, "oci_load_balancer_backend"), 3, "one for each node");
     let backend = "oci_load_balancer_backend.public_lb_http_app_cluster_2";
-    assert_eq!(written(&out, backend, &["ip_address"]), "data.oci_containerengine_node_pools.app_cluster.node_pools[0].nodes[1].private_ip");
+    assert_eq!(
+        written(&out, backend, &["ip_address"]),
+        "data.oci_containerengine_node_pools.app_cluster.node_pools[0].nodes[1].private_ip"
+    );
     assert_eq!(argument(&out, backend, "port"), &json!(30080));
     let url = written(&out, "oci_apigateway_deployment.api_gateway", &["specification", "routes", "backend", "url"]);
     assert!(url.contains("\"https\"") && url.contains("30443") && url.contains("\"$${request.path[path]}\""), "{url}");
     assert_eq!(count(&out, "oci_sch_service_connector"), 1);
-    let rules: BTreeSet<&str> = out.resources.iter().filter_map(|r| r.address.strip_prefix("oci_core_network_security_group_security_rule.")).collect();
-    for rule in ["app_cluster_from_public_lb_30080", "public_lb_to_app_cluster_30080", "transaction_db_from_app_cluster_1522", "api_gateway_https_443"] {
+    let rules: BTreeSet<&str> =
+        out.resources.iter().filter_map(|r| r.address.strip_prefix("oci_core_network_security_group_security_rule.")).collect();
+    for rule in [
+        "app_cluster_from_public_lb_30080",
+        "public_lb_to_app_cluster_30080",
+        "transaction_db_from_app_cluster_1522",
+        "api_gateway_https_443",
+    ] {
         assert!(rules.contains(rule), "{rule} in {rules:#?}");
     }
 }
@@ -118,7 +130,8 @@ fn rules(out: &Rendered, id: &str) -> BTreeSet<String> {
         let ingress = resource.arguments["direction"] == json!("INGRESS");
         let end = if ingress { "source" } else { "destination" };
         let short = |text: String| {
-            let text = text.trim_matches('"').replace("oci_core_network_security_group.", "").replace(".id", "").replace(&format!("{id}_"), "");
+            let text =
+                text.trim_matches('"').replace("oci_core_network_security_group.", "").replace(".id", "").replace(&format!("{id}_"), "");
             if text.contains("oci_core_services") { "services".to_owned() } else { text.replace("_nsg", "").replace("nsg", "nodes") }
         };
         if !group.contains(&format!(".{id}_")) {
@@ -226,16 +239,24 @@ fn the_public_flag_of_a_cluster_follows_the_subnet_of_its_endpoint() {
 fn another_system_replaces_the_instance_and_a_newer_image_of_the_same_does_not() {
     let out = rendered(&spec(&json!({"components": [{"id": "vm", "service_type": "compute", "config": {}}], "connections": []})));
     let compute = &out.files["compute.tf"];
-    for line in ["ignore_changes       = [source_details[0].source_id]", "replace_triggered_by = [terraform_data.vm]"] {
-        assert!(compute.contains(line), "{line} in {compute}");
-    }
-    assert!(compute.contains("resource \"terraform_data\" \"vm\" {\n  input = {\n    \"image_os\" = \"Oracle Linux 9\"\n  }\n}"), "{compute}");
+    let flat = compute.split_whitespace().collect::<String>();
+    assert!(flat.contains("ignore_changes=[source_details[0].source_id]replace_triggered_by=[terraform_data.vm]"), "{compute}");
+    assert!(
+        compute.contains("resource \"terraform_data\" \"vm\" {\n  input = {\n    \"image_os\" = \"Oracle Linux 9\"\n  }\n}"),
+        "{compute}"
+    );
     assert!(!out.types.contains("terraform_data"), "no provider has to serve it");
     let folder = tempfile::tempdir().unwrap();
     let plan = |os: &str, image: &str, trigger: bool, apply: bool| {
-        let hold = if trigger { format!("resource \"terraform_data\" \"vm\" {{\n  input = {{ image_os = \"{os}\" }}\n}}\n") } else { String::new() };
+        let hold = if trigger {
+            format!("resource \"terraform_data\" \"vm\" {{\n  input = {{ image_os = \"{os}\" }}\n}}\n")
+        } else {
+            String::new()
+        };
         let by = if trigger { "replace_triggered_by = [terraform_data.vm]" } else { "" };
-        let instance = format!("resource \"terraform_data\" \"instance\" {{\n  input = \"{image}\"\n  lifecycle {{\n    ignore_changes = [input]\n    {by}\n  }}\n}}\n");
+        let instance = format!(
+            "resource \"terraform_data\" \"instance\" {{\n  input = \"{image}\"\n  lifecycle {{\n    ignore_changes = [input]\n    {by}\n  }}\n}}\n"
+        );
         std::fs::write(folder.path().join("main.tf"), hold + &instance).unwrap();
         if apply {
             let (done, text) = terraform(&["init", "-no-color"], folder.path());

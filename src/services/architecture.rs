@@ -345,18 +345,15 @@ impl Services {
 
     fn judge(&self, spec: &DesignSpec, language: Language) -> Vec<Finding> {
         let parts = self.parts();
-        let defaults = Defaults {
-            region: parts.settings.region.clone(),
-            compartment_id: parts.settings.compartment_id.clone(),
-            language,
-        };
+        let defaults = Defaults { region: parts.settings.region.clone(), compartment_id: parts.settings.compartment_id.clone(), language };
         (parts.judge)(spec, &parts.catalog, &defaults).findings
     }
 
     /// The findings, or `invalid_design` when the structure is broken.
     fn judged(&self, spec: &DesignSpec, language: Language) -> Result<Vec<Finding>, Error> {
         let findings = self.judge(spec, language);
-        let problems: Vec<Problem> = findings.iter().filter(|finding| is_structural(finding)).map(|finding| problem(finding, spec)).collect();
+        let problems: Vec<Problem> =
+            findings.iter().filter(|finding| is_structural(finding)).map(|finding| problem(finding, spec)).collect();
         match problems.is_empty() {
             true => Ok(findings),
             false => Err(Error::problems(Code::InvalidDesign, language, problems)),

@@ -117,9 +117,8 @@ pub fn decode<T: DeserializeOwned>(schema: &Value, arguments: Map<String, Value>
     if !checker.problems.is_empty() {
         return Err(Error::problems(Code::InvalidArgument, language, checker.problems));
     }
-    serde_json::from_value(value).map_err(|error| {
-        Error::argument(language, Problem { message: clip(&error.to_string(), 300), ..Problem::default() })
-    })
+    serde_json::from_value(value)
+        .map_err(|error| Error::argument(language, Problem { message: clip(&error.to_string(), 300), ..Problem::default() }))
 }
 
 fn check_size(value: &Value, language: Language) -> Result<(), Error> {
@@ -197,7 +196,8 @@ impl Checker {
     fn check_object(&mut self, schema: &Value, map: &mut Map<String, Value>, path: &str) {
         let empty = Map::new();
         let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-        let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> =
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         // null stands for absent where a field may be absent; free-form objects keep their nulls
         map.retain(|key, value| !(value.is_null() && known.contains_key(key)));
         for field in &required {

@@ -84,7 +84,8 @@ impl Services {
         let summary = match bytes.is_empty() {
             true => say(language, Text::LogEmpty, &[("job", &name)]),
             false => {
-                let values = [("job", name.clone()), ("from", from.to_string()), ("to", end.to_string()), ("total", bytes.len().to_string())];
+                let values =
+                    [("job", name.clone()), ("from", from.to_string()), ("to", end.to_string()), ("total", bytes.len().to_string())];
                 let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
                 let mut text = say(language, Text::LogShown, &values);
                 // A host that shows only text still gets to see how it ended.
@@ -97,7 +98,18 @@ impl Services {
         };
         let more = end < bytes.len() && (partial || bytes[end..].contains(&b'\n') || !open);
         let next_cursor = end.to_string();
-        Ok(LogPage { summary, session_id: input.session_id, job: name, open, lines, from, total_bytes: bytes.len(), more, partial, next_cursor })
+        Ok(LogPage {
+            summary,
+            session_id: input.session_id,
+            job: name,
+            open,
+            lines,
+            from,
+            total_bytes: bytes.len(),
+            more,
+            partial,
+            next_cursor,
+        })
     }
 
     async fn wanted_job(&self, session: &Session, design: Option<&Design>, asked: Option<&str>) -> Result<TerraformJob, Error> {

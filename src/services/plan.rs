@@ -161,9 +161,10 @@ impl Services {
         let session = self.session(&input.session_id).await?;
         let language = session.spec.language;
         let design = self.design(&session).await?;
-        let plan = design.status.as_ref().and_then(|status| status.plan.clone()).ok_or_else(|| {
-            Error::new(Code::InvalidDesign, say(language, Text::NoPlan, &[]), say(language, Text::HintWaitForPlan, &[]))
-        })?;
+        let plan =
+            design.status.as_ref().and_then(|status| status.plan.clone()).ok_or_else(|| {
+                Error::new(Code::InvalidDesign, say(language, Text::NoPlan, &[]), say(language, Text::HintWaitForPlan, &[]))
+            })?;
         let mut page = self.page_head(&session, &design, &plan);
         let offset = offset_of(input.cursor.as_deref(), &plan, language)?;
         let detail = match (input.detail, &input.address) {
@@ -314,7 +315,13 @@ pub(super) fn counts_line(language: Language, counts: &Counts) -> String {
 fn summary(language: Language, page: &PlanPage) -> String {
     let kind = if page.destroy { "destroy" } else { "apply" };
     let counts = counts_line(language, &page.counts);
-    let values = [("sha", page.plan_sha256.as_str()), ("session", &page.session_id), ("kind", kind), ("counts", &counts), ("expires", &page.expires_at)];
+    let values = [
+        ("sha", page.plan_sha256.as_str()),
+        ("session", &page.session_id),
+        ("kind", kind),
+        ("counts", &counts),
+        ("expires", &page.expires_at),
+    ];
     let mut lines = vec![say(language, Text::PlanShown, &values)];
     let named = |action: ChangeAction| -> Vec<String> {
         page.changes

@@ -87,9 +87,14 @@ fn change(resource: &Value) -> Option<Change> {
     let body = resource.get("change")?;
     let replace_paths = body.get("replace_paths").and_then(Value::as_array).into_iter().flatten().map(dotted).collect();
     let changed_paths = match (body.get("before"), body.get("after")) {
-        (Some(Value::Object(before)), Some(Value::Object(after))) => {
-            before.keys().chain(after.keys()).filter(|key| before.get(*key) != after.get(*key)).cloned().collect::<BTreeSet<_>>().into_iter().collect()
-        }
+        (Some(Value::Object(before)), Some(Value::Object(after))) => before
+            .keys()
+            .chain(after.keys())
+            .filter(|key| before.get(*key) != after.get(*key))
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         _ => Vec::new(),
     };
     Some(Change { address: resource.get("address")?.as_str()?.to_owned(), action: action(resource)?, replace_paths, changed_paths })

@@ -201,11 +201,8 @@ impl Services {
         let mut session = Session::new(&name, SessionSpec { title: input.title, language, ..SessionSpec::default() });
         let target = input.target.unwrap_or(parts.settings.default_target);
         session.metadata.annotations = Some([(TARGET_ANNOTATION.to_owned(), target_word(target).to_owned())].into());
-        let created = self
-            .sessions()
-            .create(&PostParams::default(), &session)
-            .await
-            .map_err(|error| Error::kube(language, &error, &name))?;
+        let created =
+            self.sessions().create(&PostParams::default(), &session).await.map_err(|error| Error::kube(language, &error, &name))?;
         let mut view = self.session_view(&created, None);
         view.summary = say(language, Text::SessionCreated, &[("session", &view.session_id), ("title", &view.title)]);
         Ok(view)
@@ -241,8 +238,7 @@ impl Services {
                 created_at: session.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
             })
             .collect();
-        let mut summary =
-            say(language, Text::SessionsListed, &[("shown", &lines.len().to_string()), ("total", &total.to_string())]);
+        let mut summary = say(language, Text::SessionsListed, &[("shown", &lines.len().to_string()), ("total", &total.to_string())]);
         for line in lines.iter().take(5) {
             summary.push_str(&format!("\n{} {}", line.session_id, crate::api::condition::clip(&line.title, 80)));
         }
@@ -282,10 +278,7 @@ impl Services {
         let resources = design.as_ref().map_or(0, built_resources);
         if session.metadata.deletion_timestamp.is_none() {
             self.refuse_if_busy(&session)?;
-            self.sessions()
-                .delete(&name, &DeleteParams::default())
-                .await
-                .map_err(|error| Error::kube(language, &error, &name))?;
+            self.sessions().delete(&name, &DeleteParams::default()).await.map_err(|error| Error::kube(language, &error, &name))?;
         }
         let deleted = self.sessions().get_opt(&name).await.map_err(|error| Error::kube(language, &error, &name))?.is_none();
         let destroys = design.is_some_and(|design| design.spec.policy.on_delete == OnDelete::Destroy);

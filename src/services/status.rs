@@ -22,7 +22,7 @@ use super::text::{Text, say};
 use super::{MAX_WAIT, Services};
 use crate::api::approval::short;
 use crate::api::condition::{self, clip};
-use crate::api::design::{Counts, DesiredState, DesignStatus, Health, Severity, Sync};
+use crate::api::design::{Counts, DesignStatus, DesiredState, Health, Severity, Sync};
 use crate::api::names::sha256_hex;
 use crate::api::session::{Language, SessionPhase};
 use crate::api::terraformjob::JobPhase;
@@ -421,11 +421,10 @@ impl Services {
             infos: findings.infos,
             items: findings.items.iter().take(5).cloned().collect(),
         });
-        view.preview = status
-            .preview
-            .as_ref()
-            .filter(|_| status.plan.is_none())
-            .map(|preview| PreviewView { counts: preview.counts, changes: preview.changes.iter().take(LIST).map(ChangeView::of).collect() });
+        view.preview = status.preview.as_ref().filter(|_| status.plan.is_none()).map(|preview| PreviewView {
+            counts: preview.counts,
+            changes: preview.changes.iter().take(LIST).map(ChangeView::of).collect(),
+        });
         let now = self.parts().clock.now();
         view.plan = status.plan.as_ref().map(|plan| PlanBrief {
             plan_sha256: plan.plan_sha256.clone(),
@@ -680,8 +679,12 @@ fn status_line(seen: &Seen) -> String {
         }
         None => {
             let reason = reason_of(&status).map_or("-", Reason::as_str);
-            let values =
-                [("session", name_of(&seen.session).to_owned()), ("sync", word(status.sync)), ("health", word(status.health)), ("reason", reason.to_owned())];
+            let values = [
+                ("session", name_of(&seen.session).to_owned()),
+                ("sync", word(status.sync)),
+                ("health", word(status.health)),
+                ("reason", reason.to_owned()),
+            ];
             let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
             say(language, Text::StatusLine, &values)
         }

@@ -134,7 +134,9 @@ impl Server {
         let parts: Vec<&str> = path.trim_start_matches("/apis/galley.dev/v1alpha1/namespaces/default/").split('/').collect();
         let body = || serde_json::from_slice::<Value>(&body).unwrap();
         let result = match (head.method.clone(), parts.as_slice()) {
-            (Method::GET, [plural]) if query.get("watch").is_some_and(|watch| watch == "true" || watch == "1") => return self.watch(plural, &query),
+            (Method::GET, [plural]) if query.get("watch").is_some_and(|watch| watch == "true" || watch == "1") => {
+                return self.watch(plural, &query);
+            }
             (Method::GET, [plural]) => Ok(self.list(plural, &query)),
             (Method::POST, [plural]) => self.create(plural, body()),
             (Method::GET, [plural, name]) => self.object(plural, name).ok_or_else(|| missing(name)),
@@ -155,7 +157,8 @@ impl Server {
             return Err(Failure(409, "AlreadyExists".into(), format!("{name} already exists")));
         }
         if plural == "designs" {
-            let design: Design = serde_json::from_value(object.clone()).map_err(|error| Failure(422, "Invalid".into(), error.to_string()))?;
+            let design: Design =
+                serde_json::from_value(object.clone()).map_err(|error| Failure(422, "Invalid".into(), error.to_string()))?;
             design.validate_cel().map_err(|error| Failure(422, "Invalid".into(), format!("{error:?}")))?;
         }
         object.as_object_mut().unwrap().remove("status");
@@ -171,7 +174,8 @@ impl Server {
         let mut inner = self.inner.lock().unwrap();
         let key = (plural.to_owned(), name.to_owned());
         let old = inner.objects.get(&key).cloned().ok_or_else(|| missing(name))?;
-        if patch["metadata"]["resourceVersion"].as_str().is_some_and(|version| Some(version) != old["metadata"]["resourceVersion"].as_str()) {
+        if patch["metadata"]["resourceVersion"].as_str().is_some_and(|version| Some(version) != old["metadata"]["resourceVersion"].as_str())
+        {
             return Err(Failure(409, "Conflict".into(), "the object has been modified".into()));
         }
         let mut new = old.clone();

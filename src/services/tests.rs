@@ -58,7 +58,10 @@ async fn the_server_mints_the_id_and_keeps_title_and_language() {
     assert!(view.summary.contains(&view.session_id) && view.summary.contains("作成しました"));
     let shown = kit.services.get_session(GetSession { session_id: view.session_id.clone() }).await.unwrap();
     assert_eq!((shown.title.as_str(), shown.language, shown.target), ("デモ \"x\" ${y}\nz", Language::Ja, Some(Target::Oci)));
-    assert_eq!(code(kit.services.create_session(CreateSession { title: " ".into(), ..CreateSession::default() }).await), Code::InvalidArgument);
+    assert_eq!(
+        code(kit.services.create_session(CreateSession { title: " ".into(), ..CreateSession::default() }).await),
+        Code::InvalidArgument
+    );
 }
 
 #[tokio::test]
@@ -83,9 +86,13 @@ async fn sessions_are_listed_newest_first_and_page_by_page_without_a_gap() {
         }
     }
     assert_eq!(seen, made);
-    let found = kit.services.list_sessions(ListSessions { title_contains: Some("SESSION 3".into()), ..ListSessions::default() }).await.unwrap();
+    let found =
+        kit.services.list_sessions(ListSessions { title_contains: Some("SESSION 3".into()), ..ListSessions::default() }).await.unwrap();
     assert_eq!(found.sessions.len(), 1);
-    assert_eq!(code(kit.services.list_sessions(ListSessions { cursor: Some("../x".into()), ..ListSessions::default() }).await), Code::InvalidArgument);
+    assert_eq!(
+        code(kit.services.list_sessions(ListSessions { cursor: Some("../x".into()), ..ListSessions::default() }).await),
+        Code::InvalidArgument
+    );
 }
 
 #[tokio::test]
@@ -166,7 +173,14 @@ async fn structural_mistakes_are_refused_with_path_value_and_allowed_values_and_
     let rows = [
         (vec![component("x", "mainframe", json!({}))], vec![], "components[x].service_type", json!("mainframe"), true, "unknown type"),
         (vec![component("vm", "compute", json!({"cpu": 4}))], vec![], "components[vm].config.cpu", json!(4), true, "unknown key"),
-        (vec![component("a", "adb", json!({"workload_type": "XX"}))], vec![], "components[a].config.workload_type", json!("XX"), true, "choice"),
+        (
+            vec![component("a", "adb", json!({"workload_type": "XX"}))],
+            vec![],
+            "components[a].config.workload_type",
+            json!("XX"),
+            true,
+            "choice",
+        ),
         (vec![vcn()], vec![connection("vcn", "gone")], "connections[0].target_id", json!("gone"), true, "dangling"),
         (vec![vcn(), vcn()], vec![], "components[vcn].id", json!("vcn"), false, "duplicate id"),
         (many, vec![], "components", json!(201), false, "too many components"),
@@ -304,7 +318,11 @@ async fn the_preview_comes_with_the_save_when_the_controller_is_quick() {
         while server.object("designs", &name).unwrap()["metadata"]["generation"] != json!(2) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        server.set_status("designs", &name, json!({ "observedGeneration": 2, "preview": { "counts": { "create": 4, "update": 0, "replace": 0, "delete": 0 } } }));
+        server.set_status(
+            "designs",
+            &name,
+            json!({ "observedGeneration": 2, "preview": { "counts": { "create": 4, "update": 0, "replace": 0, "delete": 0 } } }),
+        );
     });
     let saved = kit.services.save_architecture(save(&session, vec![component("a", "vcn", json!({}))], vec![])).await.unwrap();
     controller.await.unwrap();
@@ -315,7 +333,8 @@ async fn the_preview_comes_with_the_save_when_the_controller_is_quick() {
 
 #[tokio::test]
 async fn a_busy_session_refuses_heavy_requests_and_accepts_plain_edits() {
-    let request = |session: &str| SetDesiredState { session_id: session.into(), request: Some(RequestAction::Plan), ..SetDesiredState::default() };
+    let request =
+        |session: &str| SetDesiredState { session_id: session.into(), request: Some(RequestAction::Plan), ..SetDesiredState::default() };
     let rows = [
         (true, "Plan", true, "a requested plan"),
         (true, "Apply", true, "an apply"),
@@ -334,7 +353,11 @@ async fn a_busy_session_refuses_heavy_requests_and_accepts_plain_edits() {
         if busy {
             let error = result.unwrap_err();
             assert_eq!(error.code, Code::SessionBusy, "{reason}");
-            assert_eq!((&error.details["job"], &error.details["kind"], &error.details["age_seconds"]), (&json!("job-1"), &json!(action), &json!(120)), "{reason}");
+            assert_eq!(
+                (&error.details["job"], &error.details["kind"], &error.details["age_seconds"]),
+                (&json!("job-1"), &json!(action), &json!(120)),
+                "{reason}"
+            );
             assert_eq!(code(kit.services.set_desired_state(desired(&session, DesiredState::Applied)).await), Code::SessionBusy, "{reason}");
             assert_eq!(kit.server.writes().len(), before, "{reason}: nothing is written");
         } else {
@@ -367,7 +390,8 @@ async fn the_server_mints_request_ids_and_the_same_state_again_is_no_edit() {
 
 #[tokio::test]
 async fn an_editor_may_make_the_policy_stricter_and_never_looser() {
-    let policy = |session: &str, policy| SetDesiredState { session_id: session.into(), approval_policy: Some(policy), ..SetDesiredState::default() };
+    let policy =
+        |session: &str, policy| SetDesiredState { session_id: session.into(), approval_policy: Some(policy), ..SetDesiredState::default() };
     let kit = Kit::new();
     let session = kit.design(json!({})).await;
     assert_eq!(code(kit.services.set_desired_state(policy(&session, ApprovalPolicy::Auto)).await), Code::NotPermitted);
@@ -456,7 +480,13 @@ async fn what_cannot_be_accepted_is_refused_early_and_no_approval_is_made() {
         (json!({ "plan": { "generation": 1 } }), sha('a'), Code::ApprovalRefused, "GenerationChanged", "edited since"),
         (json!({ "state": { "serial": 4 } }), sha('a'), Code::ApprovalRefused, "StateChanged", "another serial"),
         (json!({ "plan": { "expiresAt": "2026-01-01T00:09:00Z" } }), sha('a'), Code::PlanExpired, "Expired", "too old"),
-        (json!({ "outcome": { "unknown": true, "inFlight": [{ "address": "a", "action": "create" }] } }), sha('a'), Code::ApprovalRequired, "InFlight", "in flight"),
+        (
+            json!({ "outcome": { "unknown": true, "inFlight": [{ "address": "a", "action": "create" }] } }),
+            sha('a'),
+            Code::ApprovalRequired,
+            "InFlight",
+            "in flight",
+        ),
         (json!({ "state": { "lineage": "other" } }), sha('a'), Code::ApprovalRefused, "StateChanged", "another lineage"),
     ];
     for (status, sha, expected, why, reason) in rows {
@@ -478,7 +508,8 @@ async fn under_policy_human_nothing_the_editor_sends_is_enough() {
         let kit = Kit::with(Identity::editor(Channel::Mcp), Settings { min_approval: minimum, ..Settings::default() });
         let session = applied(&kit).await;
         if !by_server {
-            let input = SetDesiredState { session_id: session.clone(), approval_policy: Some(ApprovalPolicy::Human), ..SetDesiredState::default() };
+            let input =
+                SetDesiredState { session_id: session.clone(), approval_policy: Some(ApprovalPolicy::Human), ..SetDesiredState::default() };
             kit.services.set_desired_state(input).await.unwrap();
             kit.server.set_status("designs", &session, json!({ "plan": { "generation": 3 } }));
         }
@@ -501,7 +532,11 @@ async fn a_refusal_by_the_controllers_is_told_with_its_reason() {
         while server.names("approvals").is_empty() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        server.set_status("approvals", &server.names("approvals")[0], json!({ "refused": { "reason": "PlanTampered", "message": "the plan file is not the one that was planned" } }));
+        server.set_status(
+            "approvals",
+            &server.names("approvals")[0],
+            json!({ "refused": { "reason": "PlanTampered", "message": "the plan file is not the one that was planned" } }),
+        );
     });
     let error = kit.services.approve_plan(approve(&session, sha('a'))).await.unwrap_err();
     assert_eq!((error.code, &error.details["reason"]), (Code::ApprovalRefused, &json!("PlanTampered")));
@@ -600,8 +635,14 @@ async fn a_long_poll_ends_when_something_worth_saying_changes() {
 #[tokio::test]
 async fn without_since_a_long_poll_waits_until_a_person_is_needed_and_reports_progress() {
     let kit = Kit::new();
-    let session = kit.design(json!({ "observedGeneration": 1, "activeJob": "job-1", "conditions": [condition("False", "JobRunning")] })).await;
-    kit.job(&session, "job-1", "Apply", json!({ "phase": "Running", "progress": { "step": "apply", "total": 15, "done": 3, "current": ["oci_core_vcn.vcn"] } }));
+    let session =
+        kit.design(json!({ "observedGeneration": 1, "activeJob": "job-1", "conditions": [condition("False", "JobRunning")] })).await;
+    kit.job(
+        &session,
+        "job-1",
+        "Apply",
+        json!({ "phase": "Running", "progress": { "step": "apply", "total": 15, "done": 3, "current": ["oci_core_vcn.vcn"] } }),
+    );
     let reports: Arc<Mutex<Vec<Progress>>> = Arc::default();
     let sink = Arc::clone(&reports);
     let observer: Observer = Arc::new(move |report| sink.lock().unwrap().push(report));
@@ -651,7 +692,11 @@ async fn a_plan_names_every_delete_and_replace_with_what_forces_it() {
     let page = kit.services.get_plan(get_plan(&session)).await.unwrap();
     assert_eq!(page.changes.len(), 2, "the summary holds deletes and replaces");
     assert_eq!(page.changes[1].forced_by, ["cidr_block"]);
-    assert!(page.summary.contains("oci_core_instance.old") && page.summary.contains("oci_core_subnet.app (cidr_block)"), "{}", page.summary);
+    assert!(
+        page.summary.contains("oci_core_instance.old") && page.summary.contains("oci_core_subnet.app (cidr_block)"),
+        "{}",
+        page.summary
+    );
     assert!(page.current && !page.expired);
     let all = kit.services.get_plan(GetPlan { detail: Some(Detail::Changes), ..get_plan(&session) }).await.unwrap();
     assert_eq!((all.changes.len(), all.omitted), (3, 0));
@@ -713,7 +758,8 @@ async fn a_log_is_read_from_its_end_or_page_by_page() {
     assert_eq!(code(kit.services.get_job_log(input(None, None)).await), Code::InvalidArgument, "no such job yet");
     kit.job(&session, "job-1", "Apply", json!({ "phase": "Running" }));
     assert!(kit.services.get_job_log(input(None, None)).await.unwrap().lines.is_empty());
-    let text: String = (0..1000).map(|n| format!("{}\n", json!({ "time": "t", "level": "info", "message": format!("line {n}") }))).collect();
+    let text: String =
+        (0..1000).map(|n| format!("{}\n", json!({ "time": "t", "level": "info", "message": format!("line {n}") }))).collect();
     kit.blob(&session, "job-1", JobBlob::Log, &text).await;
     let tail = kit.services.get_job_log(input(None, Some(3))).await.unwrap();
     assert_eq!(tail.lines, ["t info line 997", "t info line 998", "t info line 999"]);

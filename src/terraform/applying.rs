@@ -28,7 +28,8 @@ impl LocalRunner {
         let mut job = self.open(&input, settled.view.as_deref(), control, events).await?;
         job.tracker = Tracker::new(planned);
         write_private(&job.dir.file(PLAN), &plan).map_err(io_error("write the private copy of the plan"))?;
-        let provider = self.options.provider.prepare(&input.design_uid, input.target, &Self::types(&input, settled.view.as_deref())).await?;
+        let provider =
+            self.options.provider.prepare(&input.design_uid, input.target, &Self::types(&input, settled.view.as_deref())).await?;
         // What this job applies, under its own name: after a crash that took the disk along, it is all there is.
         if !json.is_empty() {
             self.options.blobs.put(&BlobKey::job(&input.design_uid, &input.job, JobBlob::PlanJson), json).await?;
@@ -79,7 +80,8 @@ impl LocalRunner {
     async fn seed(&self, job: &Job<'_>, mirror: &Mirror) -> Result<Arc<StateView>, Error> {
         let version = super::Runner::version(self).await?;
         let bytes = state::empty_state(&uuid::Uuid::new_v4().to_string(), &version);
-        let view = StateView::parse(&bytes).map_err(|error| Error::Io { verb: "make an empty state".into(), source: std::io::Error::other(error) })?;
+        let view = StateView::parse(&bytes)
+            .map_err(|error| Error::Io { verb: "make an empty state".into(), source: std::io::Error::other(error) })?;
         mirror.store(&view, bytes.clone().into()).await?;
         write_private(&job.work.state_file(), &bytes).map_err(io_error("write the empty state"))?;
         Ok(Arc::new(view))
@@ -110,7 +112,10 @@ impl LocalRunner {
         if let Err(error) = job.dir.remove_secrets() {
             job.note("error", &super::chain(&error));
         }
-        job.note("info", &format!("{} {:?}: {} done, {} failed", input.action.as_str(), verdict.phase, ended.created.len(), ended.failed.len()));
+        job.note(
+            "info",
+            &format!("{} {:?}: {} done, {} failed", input.action.as_str(), verdict.phase, ended.created.len(), ended.failed.len()),
+        );
         job.tell_progress(true).await;
         job.flush_log().await;
         let blobs = [JobBlob::Log, JobBlob::PlanJson].map(|what| BlobKey::job(&input.design_uid, &input.job, what).as_str().to_owned());
@@ -157,7 +162,11 @@ fn judge(end: StageEnd, ended: &Ended, job: &Job<'_>) -> Verdict {
     if unknown {
         let names: BTreeMap<&str, ()> = ended.in_flight.iter().map(|entry| (entry.address.as_str(), ())).collect();
         let names = names.into_keys().take(10).collect::<Vec<_>>().join(", ");
-        let message = if names.is_empty() { "terraform was killed; the cloud is looked at next".to_owned() } else { format!("terraform ended in the middle of {names}; the cloud is looked at next") };
+        let message = if names.is_empty() {
+            "terraform was killed; the cloud is looked at next".to_owned()
+        } else {
+            format!("terraform ended in the middle of {names}; the cloud is looked at next")
+        };
         return verdict(JobPhase::Interrupted, Some(Reason::OutcomeUnknown), Some(WhoActs::Waiting), Some(message));
     }
     match (end.meaning(), end.stopped) {

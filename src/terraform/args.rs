@@ -130,7 +130,11 @@ mod tests {
                 "looking writes nothing",
             ),
             (text(show(plan_file)), "show -json j/plan.bin", "the plan in full"),
-            (text(apply(plan_file, None)), "apply -json -input=false -auto-approve -lock-timeout=0s j/plan.bin", "the approved plan and nothing else"),
+            (
+                text(apply(plan_file, None)),
+                "apply -json -input=false -auto-approve -lock-timeout=0s j/plan.bin",
+                "the approved plan and nothing else",
+            ),
             (text(version()), "version -json", "cached by the caller"),
         ];
         for (found, expected, reason) in table {
@@ -140,9 +144,10 @@ mod tests {
 
     #[test]
     fn a_provider_may_add_to_the_environment_but_not_change_it() {
-        let places =
-            Places { workdir: Path::new("/w"), cli_config: Path::new("/c"), plugin_cache: Path::new("/p"), path: "/bin" };
-        let provider = BTreeMap::from([("TF_INPUT", "1"), ("HOME", "/home/me"), ("TF_REATTACH_PROVIDERS", "{}")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let places = Places { workdir: Path::new("/w"), cli_config: Path::new("/c"), plugin_cache: Path::new("/p"), path: "/bin" };
+        let provider = BTreeMap::from(
+            [("TF_INPUT", "1"), ("HOME", "/home/me"), ("TF_REATTACH_PROVIDERS", "{}")].map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
         let env = environment(places, &provider);
         assert_eq!(env[&OsString::from("TF_INPUT")], "0");
         assert_eq!(env[&OsString::from("HOME")], "/home/me");

@@ -75,7 +75,8 @@ pub(super) fn imports(imports: &BTreeMap<String, String>, held: &BTreeSet<&str>)
     if !any {
         return Ok(None);
     }
-    let text = hcl::to_string(&body.build()).map_err(|error| Error::Io { verb: "write the imports".into(), source: std::io::Error::other(error) })?;
+    let text = hcl::to_string(&body.build())
+        .map_err(|error| Error::Io { verb: "write the imports".into(), source: std::io::Error::other(error) })?;
     Ok(Some(text))
 }
 
@@ -134,7 +135,10 @@ mod tests {
 
     #[test]
     fn imports_are_structures_and_never_text_of_others() {
-        let wanted = BTreeMap::from([("oci_core_vcn.a[\"k\"]".to_owned(), "ocid1.${x}\"".to_owned()), ("oci_core_vcn.held".to_owned(), "x".to_owned())]);
+        let wanted = BTreeMap::from([
+            ("oci_core_vcn.a[\"k\"]".to_owned(), "ocid1.${x}\"".to_owned()),
+            ("oci_core_vcn.held".to_owned(), "x".to_owned()),
+        ]);
         let text = imports(&wanted, &BTreeSet::from(["oci_core_vcn.held"])).unwrap().unwrap();
         assert_eq!(text, "import {\n  to = oci_core_vcn.a[\"k\"]\n  id = \"ocid1.$${x}\\\"\"\n}\n");
         assert!(imports(&BTreeMap::new(), &BTreeSet::new()).unwrap().is_none());

@@ -157,7 +157,13 @@ impl Job<'_> {
     /// Follows until the process ended and everything it wrote is read.
     ///
     /// Cancel safety of the arms: `recv`, `wait`, `cancelled`, `sleep_until` and `tick` lose nothing when another wins.
-    async fn attend(&mut self, running: &Running, follower: Option<Follower>, mut lines: mpsc::Receiver<Written>, reads_events: bool) -> StageEnd {
+    async fn attend(
+        &mut self,
+        running: &Running,
+        follower: Option<Follower>,
+        mut lines: mpsc::Receiver<Written>,
+        reads_events: bool,
+    ) -> StageEnd {
         let mut exit = None;
         let mut stopped = None;
         let mut killed = false;
@@ -192,10 +198,13 @@ impl Job<'_> {
                 deadline = Instant::now() + grace;
                 // To terraform alone: its plugins must go on until what they have begun is done.
                 self.send(running.signal(Signal::SIGINT));
-                self.note("warn", match why {
-                    Stop::Cancelled => "asked terraform to stop",
-                    Stop::TooMuchOutput => "terraform writes too much output: asked it to stop",
-                });
+                self.note(
+                    "warn",
+                    match why {
+                        Stop::Cancelled => "asked terraform to stop",
+                        Stop::TooMuchOutput => "terraform writes too much output: asked it to stop",
+                    },
+                );
             }
         }
         StageEnd { exit: exit.unwrap_or(Exit::Signal(0)), stopped, killed }

@@ -321,7 +321,8 @@ async fn blocking<T: Send + 'static>(verb: &str, work: impl FnOnce() -> std::io:
 
 /// As [`blocking`], for work with errors of our own.
 async fn blocking_ours<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    let failed = |error: tokio::task::JoinError| Error::Io { verb: "finish blocking work".into(), source: std::io::Error::other(error.to_string()) };
+    let failed =
+        |error: tokio::task::JoinError| Error::Io { verb: "finish blocking work".into(), source: std::io::Error::other(error.to_string()) };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 

@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn an_owner_is_dead_only_when_that_is_proven() {
         let us = std::process::id();
-        let alive = Owner { host: process::host_name(), boot_id: process::boot_id(), pid: Some(us), start_time: process::start_time(us), epoch: 3 };
+        let alive =
+            Owner { host: process::host_name(), boot_id: process::boot_id(), pid: Some(us), start_time: process::start_time(us), epoch: 3 };
         let elsewhere = Owner { host: "elsewhere".into(), ..alive.clone() };
         let fenced = OtherHosts::FencedByEpoch;
         let table = [

@@ -71,13 +71,20 @@ impl LocalRunner {
         Ok(Some(end))
     }
 
-    async fn plan_stage(&self, input: &RunInput, job: &mut Job<'_>, env: &Environment, state: Option<&StateView>) -> Result<StageEnd, Error> {
+    async fn plan_stage(
+        &self,
+        input: &RunInput,
+        job: &mut Job<'_>,
+        env: &Environment,
+        state: Option<&StateView>,
+    ) -> Result<StageEnd, Error> {
         let mode = match (input.action, input.destroy_plan) {
             (Action::Refresh, _) => PlanMode::RefreshOnly,
             (_, true) => PlanMode::Destroy,
             (_, false) => PlanMode::Normal,
         };
-        let mut values: BTreeMap<String, Value> = input.secrets.iter().map(|(name, secret)| (name.clone(), Value::from(secret.0.as_str()))).collect();
+        let mut values: BTreeMap<String, Value> =
+            input.secrets.iter().map(|(name, secret)| (name.clone(), Value::from(secret.0.as_str()))).collect();
         if mode != PlanMode::Normal {
             let given: BTreeSet<&str> = values.keys().chain(input.variables.keys()).map(String::as_str).collect();
             values.extend(inputs::placeholders(&input.files, &given));
@@ -106,7 +113,8 @@ impl LocalRunner {
             return Ok(not_planned(end));
         }
         let (plan_path, show_path) = (job.dir.file(PLAN), job.dir.file(SHOW));
-        let (plan_file, json) = super::blocking("read the plan", move || Ok((std::fs::read(plan_path)?, std::fs::read(show_path)?))).await?;
+        let (plan_file, json) =
+            super::blocking("read the plan", move || Ok((std::fs::read(plan_path)?, std::fs::read(show_path)?))).await?;
         let view = PlanView::parse_with_files(&json, &input.files)
             .map_err(|error| Error::Io { verb: "read the plan".into(), source: std::io::Error::other(super::chain(&error)) })?;
         if input.action == Action::Refresh {
@@ -158,7 +166,15 @@ struct Outcome {
 
 impl Outcome {
     fn succeeded() -> Self {
-        Outcome { phase: JobPhase::Succeeded, reason: None, who_acts: None, message: None, plan: None, drift: Vec::new(), blobs: Vec::new() }
+        Outcome {
+            phase: JobPhase::Succeeded,
+            reason: None,
+            who_acts: None,
+            message: None,
+            plan: None,
+            drift: Vec::new(),
+            blobs: Vec::new(),
+        }
     }
     fn failed(reason: Reason, who_acts: WhoActs) -> Self {
         Outcome { phase: JobPhase::Failed, reason: Some(reason), who_acts: Some(who_acts), ..Outcome::succeeded() }
@@ -170,8 +186,12 @@ fn not_planned(end: StageEnd) -> Outcome {
     let phase = job::phase_of_stop(end);
     let (reason, who_acts, message) = match (end.stopped, phase) {
         (Some(Stop::Cancelled), _) => (Reason::Cancelled, None, Some("it was cancelled before anything changed")),
-        (Some(Stop::TooMuchOutput), _) => (Reason::JobFailed, Some(WhoActs::Stalled), Some("terraform wrote more output than is allowed and was stopped")),
-        (None, JobPhase::Interrupted) => (Reason::RetryScheduled, Some(WhoActs::Retry), Some("terraform was killed while it planned; nothing changed")),
+        (Some(Stop::TooMuchOutput), _) => {
+            (Reason::JobFailed, Some(WhoActs::Stalled), Some("terraform wrote more output than is allowed and was stopped"))
+        }
+        (None, JobPhase::Interrupted) => {
+            (Reason::RetryScheduled, Some(WhoActs::Retry), Some("terraform was killed while it planned; nothing changed"))
+        }
         // Filled in from the diagnostics.
         (None, _) => (Reason::JobFailed, None, None),
     };

@@ -128,7 +128,9 @@ impl ReattachHost {
     /// Ends a provider: SIGTERM, then SIGKILL. Never signals a stranger with a reused pid.
     async fn end(&self, record: &Record) -> Result<(), Error> {
         let Record { pid, start_time, .. } = record;
-        let signal = |signal| process::signal_other(*pid, *start_time, signal, false).map_err(|error| not_ready(format!("cannot stop the old one: {error}")));
+        let signal = |signal| {
+            process::signal_other(*pid, *start_time, signal, false).map_err(|error| not_ready(format!("cannot stop the old one: {error}")))
+        };
         signal(Signal::SIGTERM)?;
         let deadline = Instant::now() + GOODBYE;
         while process::is_alive(*pid, *start_time) {
@@ -147,7 +149,10 @@ impl ReattachHost {
             return Err(not_ready(detail));
         }
         let (cloud, log) = (self.cloud(design_uid), self.file(design_uid, "log"));
-        let ready = make_private(&self.options.run_dir).and_then(|()| make_private(&cloud)).and_then(|()| remove(&socket)).and_then(|()| remove(&log));
+        let ready = make_private(&self.options.run_dir)
+            .and_then(|()| make_private(&cloud))
+            .and_then(|()| remove(&socket))
+            .and_then(|()| remove(&log));
         ready.map_err(|error| not_ready(format!("cannot prepare its directories: {error}")))?;
         let joined = types.iter().cloned().collect::<Vec<_>>().join(",");
         let command = process::Command {
@@ -159,7 +164,9 @@ impl ReattachHost {
             stderr: process::Sink::File(log.clone()),
             lifetime: process::Lifetime::Detached,
         };
-        let running = process::spawn(command).await.map_err(|error| not_ready(format!("cannot start {}: {error}", self.options.program.display())))?;
+        let running = process::spawn(command)
+            .await
+            .map_err(|error| not_ready(format!("cannot start {}: {error}", self.options.program.display())))?;
         let Some(start_time) = running.start_time() else { return Err(not_ready("it has no start time in /proc".to_owned())) };
         let record = Record { pid: running.pid(), start_time, types };
         let bytes = serde_json::to_vec(&record).map_err(|error| not_ready(error.to_string()))?;
@@ -256,8 +263,16 @@ impl OciHost {
     /// Variables of resource principals and API keys, and HOME, where `~/.oci/config` lies: whatever else is in `env` is left out.
     pub fn new(env: &BTreeMap<String, String>) -> Self {
         let allowed = |name: &str| {
-            const NAMES: [&str; 8] =
-                ["HOME", "OCI_CLI_CONFIG_FILE", "OCI_CONFIG_FILE", "OCI_CLI_PROFILE", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+            const NAMES: [&str; 8] = [
+                "HOME",
+                "OCI_CLI_CONFIG_FILE",
+                "OCI_CONFIG_FILE",
+                "OCI_CLI_PROFILE",
+                "HTTPS_PROXY",
+                "NO_PROXY",
+                "SSL_CERT_FILE",
+                "SSL_CERT_DIR",
+            ];
             name.starts_with("OCI_RESOURCE_PRINCIPAL_") || NAMES.contains(&name)
         };
         OciHost { env: env.iter().filter(|(name, _)| allowed(name)).map(|(name, value)| (name.clone(), value.clone())).collect() }

@@ -21,7 +21,13 @@ use crate::process::{self, Signal};
 const SEEN: &str = "orphan-seen";
 
 impl LocalRunner {
-    pub(super) async fn look_after_crash(&self, design_uid: &str, job: &str, action: Action, owner: Option<&Owner>) -> Result<Recovered, Error> {
+    pub(super) async fn look_after_crash(
+        &self,
+        design_uid: &str,
+        job: &str,
+        action: Action,
+        owner: Option<&Owner>,
+    ) -> Result<Recovered, Error> {
         let work = self.workdir(design_uid);
         let dir = work.job(job);
         // Our own note is written before anybody records the owner: it fills the gap between start and record.
@@ -36,7 +42,8 @@ impl LocalRunner {
         if lives.contains(&Life::Unknown) {
             return Ok(Recovered::OwnerUnknown);
         }
-        let left: BTreeSet<(u32, u64)> = owner::leftovers(work.path()).into_iter().filter_map(|pid| Some((pid, process::start_time(pid)?))).collect();
+        let left: BTreeSet<(u32, u64)> =
+            owner::leftovers(work.path()).into_iter().filter_map(|pid| Some((pid, process::start_time(pid)?))).collect();
         if !left.is_empty() {
             if owners.iter().any(|owner| owner.pid.is_some()) {
                 // Terraform itself is gone: nobody records what its plugins still do, so the sooner they end the better.
@@ -107,7 +114,9 @@ impl LocalRunner {
         let path = dir.file("apply.out");
         if path.exists() {
             let mut tracker = Tracker::new(planned.unwrap_or_default());
-            super::blocking("read the events", move || read_events(&path, &mut tracker).map(|()| tracker)).await.map(|tracker| tracker.end(state))
+            super::blocking("read the events", move || read_events(&path, &mut tracker).map(|()| tracker))
+                .await
+                .map(|tracker| tracker.end(state))
         } else if dir.exists() {
             // The directory of the job is there and terraform wrote nothing: it was never started.
             Ok(Ended { not_attempted: planned.unwrap_or_default().into_keys().collect(), ..Ended::default() })

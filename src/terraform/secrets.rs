@@ -27,7 +27,10 @@ pub async fn read(blobs: &dyn Blobs, design_uid: &str) -> Result<Secrets, Error>
         // serde_json's message can quote what it read, so only the position is told.
         Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Io {
             verb: "read the secrets".into(),
-            source: std::io::Error::new(std::io::ErrorKind::InvalidData, format!("not valid at line {} column {}", error.line(), error.column())),
+            source: std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                format!("not valid at line {} column {}", error.line(), error.column()),
+            ),
         }),
         None => Ok(Secrets::new()),
     }
@@ -80,7 +83,11 @@ pub fn generate(length: usize, symbols: &str) -> String {
     let letters = [UPPER, LOWER].concat();
     let mut random = rand::rng();
     loop {
-        let mut password: Vec<u8> = classes.iter().flat_map(|class| std::iter::repeat_n(*class, PER_CLASS)).filter_map(|class| class.choose(&mut random).copied()).collect();
+        let mut password: Vec<u8> = classes
+            .iter()
+            .flat_map(|class| std::iter::repeat_n(*class, PER_CLASS))
+            .filter_map(|class| class.choose(&mut random).copied())
+            .collect();
         while password.len() < length - 1 {
             password.extend(every.choose(&mut random));
         }

@@ -21,7 +21,8 @@ pub(super) async fn version(options: &LocalOptions, env: BTreeMap<std::ffi::OsSt
     let start = |source| Error::Start { program: program.clone(), source };
     let key = key(&options.binary, &options.path).map_err(start)?;
     let path = options.work_root.join(FILE);
-    let mut known: BTreeMap<String, String> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let mut known: BTreeMap<String, String> =
+        std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     if let Some(version) = known.get(&key) {
         return Ok(version.clone());
     }

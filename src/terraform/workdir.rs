@@ -62,7 +62,12 @@ impl Workdir {
 
     /// Writes the rendered files, the variables that are not secret, and the imports; removes every configuration file
     /// that is no longer rendered.
-    pub fn write_inputs(&self, files: &BTreeMap<String, String>, variables: &BTreeMap<String, String>, imports: Option<String>) -> Result<(), Error> {
+    pub fn write_inputs(
+        &self,
+        files: &BTreeMap<String, String>,
+        variables: &BTreeMap<String, String>,
+        imports: Option<String>,
+    ) -> Result<(), Error> {
         let mut wanted: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
         for (name, text) in files {
             if !is_plain_name(name) || [STATE, ERRORED, VARIABLES, IMPORTS].contains(&name.as_str()) {

@@ -50,7 +50,8 @@ impl<'a> Seen<'a> {
     fn public_in_private(&self, component: &ValidatedComponent, service: &Service, findings: &mut Findings) {
         let wants = service.placement.as_ref().and_then(|p| p.public_when.as_ref());
         // Addresses of instances have a finding of their own.
-        let wants_public = wants.is_some_and(|when| when.holds(&component.config, None)) && !component.config.contains_key("assign_public_ip");
+        let wants_public =
+            wants.is_some_and(|when| when.holds(&component.config, None)) && !component.config.contains_key("assign_public_ip");
         let here = self.connections.iter().filter(|c| c.source_id == component.id && c.connection_type == "deployed_in");
         let mut subnets = here.filter_map(|c| self.component(&c.target_id));
         let private = subnets.find(|s| {
@@ -84,7 +85,10 @@ impl<'a> Seen<'a> {
                 format!("the connection is {wrong}, but endpoint_type of {id} is {endpoint}"),
             );
             let advice = both("設定が正です。接続の種別を合わせてください", "the config is right: use the connection type that fits");
-            findings.warning("contradiction.endpoint-connection", format!("connections[{index}].connectionType"), message).advise(advice).add();
+            findings
+                .warning("contradiction.endpoint-connection", format!("connections[{index}].connectionType"), message)
+                .advise(advice)
+                .add();
         }
     }
 
@@ -98,10 +102,7 @@ impl<'a> Seen<'a> {
             let again = targets.contains(&connection.target_id.as_str());
             if again {
                 let (id, to) = (quoted(&component.id), quoted(&connection.target_id));
-                let message = both(
-                    format!("{id} から {to} への経路が 2 つあります"),
-                    format!("there are two routes from {id} to {to}"),
-                );
+                let message = both(format!("{id} から {to} への経路が 2 つあります"), format!("there are two routes from {id} to {to}"));
                 let advice = both("http、https、routes_to のどれか 1 つにしてください", "keep one of http, https and routes_to");
                 findings.error("structure.route-twice", format!("components[{}]", component.id), message).advise(advice).add();
             }

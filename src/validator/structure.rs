@@ -147,7 +147,8 @@ fn files(spec: &DesignSpec, findings: &mut Findings) {
 /// Variables that nothing declares would be ignored by Terraform; those the server sets are not the design's to set.
 fn variables(spec: &DesignSpec, catalog: &Catalog, findings: &mut Findings) {
     let overrides = crate::render::overrides::variables(&spec.files);
-    let of_types = spec.components.iter().filter_map(|c| catalog.service(&c.service_type)).flat_map(|s| s.variables.iter().map(|v| &v.name));
+    let of_types =
+        spec.components.iter().filter_map(|c| catalog.service(&c.service_type)).flat_map(|s| s.variables.iter().map(|v| &v.name));
     let known: Vec<&String> = of_types.chain(&overrides).collect();
     for name in spec.variables.keys().filter(|name| !known.contains(name)) {
         let (path, shown) = (format!("variables[{}]", quoted(name)), quoted(name));

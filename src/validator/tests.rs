@@ -222,13 +222,7 @@ fn too_many_components_files_and_variables_are_refused() {
     design.compartment_id = Some("ocid1.compartment.oc1..a\nb".to_owned());
     let verdict = judge(&design);
     let rules: Vec<&str> = verdict.findings.iter().map(|f| f.rule.as_str()).collect();
-    for rule in [
-        "structure.too-many",
-        "structure.files-size",
-        "structure.variable",
-        "structure.region",
-        "structure.compartment",
-    ] {
+    for rule in ["structure.too-many", "structure.files-size", "structure.variable", "structure.region", "structure.compartment"] {
         assert!(rules.contains(&rule), "{rule} in {rules:?}");
     }
     assert_eq!(rules.iter().filter(|rule| **rule == "structure.file-name").count(), 2);

@@ -31,11 +31,14 @@ impl Agent {
     /// Connects with revision 2026-07-28, or an older one if the server has no newer.
     pub async fn connect(base_url: &str, token: &Secret) -> Result<Self, ToolError> {
         let config = StreamableHttpClientTransportConfig::with_uri(format!("{base_url}/mcp")).auth_header(token.expose());
-        let lifecycle = rmcp::service::ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
-        let service = ()
-            .serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle)
-            .await
-            .map_err(|error| ToolError { tool: "connect", code: "transport".to_owned(), message: chain(&error) })?;
+        let lifecycle =
+            rmcp::service::ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
+        let service =
+            ().serve_with_lifecycle(StreamableHttpClientTransport::from_config(config), lifecycle).await.map_err(|error| ToolError {
+                tool: "connect",
+                code: "transport".to_owned(),
+                message: chain(&error),
+            })?;
         Ok(Agent { service })
     }
     /// Revision that was agreed on.

@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
+use crate::api::Reason;
 use crate::api::design::{Change, ChangeAction};
 use crate::api::terraformjob::Progress;
-use crate::api::Reason;
 
 /// How deep a field may stand.
 const DEPTH: usize = 5;
@@ -137,7 +137,9 @@ pub fn findings(answer: &Value) -> (usize, usize, usize, Vec<Vec<String>>) {
         .map(|item| ["severity", "rule", "path", "message"].iter().map(|field| text(item, &[field]).unwrap_or_default()).collect())
         .collect();
     let count = |word: &str, plural: &str| {
-        number(found, &[plural]).or_else(|| number(answer, &[plural])).unwrap_or_else(|| rows.iter().filter(|row| row[0].eq_ignore_ascii_case(word)).count())
+        number(found, &[plural])
+            .or_else(|| number(answer, &[plural]))
+            .unwrap_or_else(|| rows.iter().filter(|row| row[0].eq_ignore_ascii_case(word)).count())
     };
     (count("error", "errors"), count("warning", "warnings"), count("info", "infos"), rows)
 }
@@ -280,7 +282,8 @@ pub fn status(answer: &Value) -> Seen {
     let of = |kind: &str| conditions.iter().find(|condition| condition["type"] == kind).cloned();
     let stalled = of("Stalled").filter(|condition| condition["status"] == "True");
     let ready = stalled.or_else(|| of("Ready")).or_else(|| find(answer, &["ready"]).filter(|ready| ready.is_object()).cloned());
-    let spoken = |fields: &[&str]| ready.as_ref().and_then(|ready| text(ready, fields)).or_else(|| text(answer, fields)).unwrap_or_default();
+    let spoken =
+        |fields: &[&str]| ready.as_ref().and_then(|ready| text(ready, fields)).or_else(|| text(answer, fields)).unwrap_or_default();
     let resources = find(answer, &["resources", "resource_count"]);
     Seen {
         sync: text(answer, &["sync"]).unwrap_or_default(),
@@ -296,7 +299,8 @@ pub fn status(answer: &Value) -> Seen {
             current: strings(progress, &["current"]),
         }),
         drift: drift(answer),
-        resources: resources.and_then(|found| found.as_u64().and_then(|count| usize::try_from(count).ok()).or_else(|| number(found, &["total"]))),
+        resources: resources
+            .and_then(|found| found.as_u64().and_then(|count| usize::try_from(count).ok()).or_else(|| number(found, &["total"]))),
         cursor: find(answer, &["since", "cursor", "version", "resource_version"]).cloned(),
     }
 }
@@ -342,7 +346,10 @@ mod tests {
     #[test]
     fn findings_are_counted_from_counts_or_from_the_list() {
         let items = json!([{ "severity": "warning", "rule": "r", "path": "p", "message": "m" }]);
-        for (why, answer) in [("a list", json!({ "findings": items })), ("counts", json!({ "findings": { "errors": 0, "warnings": 1, "infos": 0, "items": items } }))] {
+        for (why, answer) in [
+            ("a list", json!({ "findings": items })),
+            ("counts", json!({ "findings": { "errors": 0, "warnings": 1, "infos": 0, "items": items } })),
+        ] {
             let (errors, warnings, infos, rows) = findings(&answer);
             assert_eq!((errors, warnings, infos, rows.len()), (0, 1, 0, 1), "{why}");
         }
@@ -359,7 +366,14 @@ mod tests {
 
     #[test]
     fn reasons_that_never_pass_end_the_wait() {
-        for (reason, failed) in [("JobFailed", true), ("InvalidDesign", true), ("AwaitingApproval", false), ("JobRunning", false), ("RetryScheduled", false), ("", false)] {
+        for (reason, failed) in [
+            ("JobFailed", true),
+            ("InvalidDesign", true),
+            ("AwaitingApproval", false),
+            ("JobRunning", false),
+            ("RetryScheduled", false),
+            ("", false),
+        ] {
             assert_eq!(Seen { reason: reason.into(), ..Seen::default() }.failed(), failed, "{reason}");
         }
     }

@@ -42,7 +42,13 @@ struct Playing {
 }
 
 /// Runs the command.
-pub async fn run(args: DemoArgs, flags: &SettingsArgs, settings: &Settings, backstage: Arc<dyn Backstage>, screen: Screen) -> Result<Exit, Failure> {
+pub async fn run(
+    args: DemoArgs,
+    flags: &SettingsArgs,
+    settings: &Settings,
+    backstage: Arc<dyn Backstage>,
+    screen: Screen,
+) -> Result<Exit, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     // a demo never plays in the person's own data directory unless it is told to
     let temporary = tempfile::Builder::new().prefix("galley-demo-").tempdir().map_err(|error| failed(&error))?;
@@ -115,7 +121,12 @@ async fn start(show: &Show, settings: &Settings, backstage: &Arc<dyn Backstage>,
     }
 }
 
-async fn wait_until_ready(show: &Show, process: &mut Box<dyn ServerProcess>, client: ClientSettings, data_dir: &Path) -> Result<Server, String> {
+async fn wait_until_ready(
+    show: &Show,
+    process: &mut Box<dyn ServerProcess>,
+    client: ClientSettings,
+    data_dir: &Path,
+) -> Result<Server, String> {
     let deadline = Instant::now() + START;
     loop {
         if let Some(problem) = process.ended() {

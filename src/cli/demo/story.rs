@@ -27,8 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Longest wait of one `get_status`: short, so that a bar moves.
 const LONG_POLL: u64 = 5;
 /// The tools the demo needs.
-const TOOLS: &[&str] =
-    &["create_session", "save_architecture", "set_desired_state", "get_status", "get_plan", "approve_plan", "get_job_log", "delete_session"];
+const TOOLS: &[&str] = &[
+    "create_session",
+    "save_architecture",
+    "set_desired_state",
+    "get_status",
+    "get_plan",
+    "approve_plan",
+    "get_job_log",
+    "delete_session",
+];
 
 /// Everything one telling needs.
 struct Story<'a> {
@@ -127,7 +135,11 @@ impl Story<'_> {
 
     /// Waits for a plan that is not `old` and reads it.
     async fn next_plan(&mut self, old: Option<&str>) -> Result<PlanSeen, String> {
-        let seen = self.wait("AwaitingApproval", |seen| seen.reason == "AwaitingApproval" && seen.plan_sha.is_some() && seen.plan_sha.as_deref() != old).await?;
+        let seen = self
+            .wait("AwaitingApproval", |seen| {
+                seen.reason == "AwaitingApproval" && seen.plan_sha.is_some() && seen.plan_sha.as_deref() != old
+            })
+            .await?;
         let answer = self.call("get_plan", facts::get_plan(&self.session)).await?;
         let mut plan = facts::plan(&answer).ok_or_else(|| self.missing("get_plan", "plan_sha256"))?;
         self.same("plan_sha256 of get_plan and get_status", Some(plan.sha.clone()), seen.plan_sha.clone())?;
@@ -149,7 +161,10 @@ impl Story<'_> {
         self.approve(plan).await?;
         let old = plan.sha.clone();
         // the status of before the approval must not pass for the one after it
-        self.wait("Synced / Healthy", move |seen| seen.settled() && (seen.reason != "AwaitingApproval" || seen.plan_sha.as_deref() != Some(old.as_str()))).await?;
+        self.wait("Synced / Healthy", move |seen| {
+            seen.settled() && (seen.reason != "AwaitingApproval" || seen.plan_sha.as_deref() != Some(old.as_str()))
+        })
+        .await?;
         self.list_done(&plan.changes).await?;
         self.show.check(Line::Settled, &[]);
         Ok(())
@@ -189,7 +204,8 @@ impl Story<'_> {
         if rows.is_empty() {
             self.show.check(Line::NoFindings, &[]);
         } else {
-            let heads = [Text::ColumnSeverity, Text::ColumnRule, Text::ColumnWhere, Text::ColumnMessage].map(|text| self.show.screen.lang.text(text));
+            let heads = [Text::ColumnSeverity, Text::ColumnRule, Text::ColumnWhere, Text::ColumnMessage]
+                .map(|text| self.show.screen.lang.text(text));
             self.show.block(&table(&heads, &rows));
         }
         self.same("findings of severity error", errors, 0)?;
@@ -215,7 +231,9 @@ impl Story<'_> {
                 self.show.check(Line::WrongRefused, &[("sha", &short(&wrong)), ("code", &code)]);
             }
             Err(error) => return Err(error.to_string()),
-            Ok(_) => return Err(self.show.words(Line::Differs, &[("what", &"approve_plan"), ("left", &"refused"), ("right", &"accepted")])),
+            Ok(_) => {
+                return Err(self.show.words(Line::Differs, &[("what", &"approve_plan"), ("left", &"refused"), ("right", &"accepted")]));
+            }
         }
         self.approve_and_settle(plan).await?;
         let cloud = self.cloud().await?.len();
@@ -280,7 +298,8 @@ impl Story<'_> {
         self.same("the drift names display_name", named, true)?;
         self.show.check(Line::DriftNamed, &[("address", &found.address), ("paths", &found.changed_paths.join(", "))]);
         self.approve_and_settle(&plan).await?;
-        let (is, was) = (self.vm().await?.attributes[facts::CHANGED_ATTRIBUTE].clone(), before.attributes[facts::CHANGED_ATTRIBUTE].clone());
+        let (is, was) =
+            (self.vm().await?.attributes[facts::CHANGED_ATTRIBUTE].clone(), before.attributes[facts::CHANGED_ATTRIBUTE].clone());
         self.same(facts::CHANGED_ATTRIBUTE, &is, &was)?;
         self.show.check(Line::DriftRepaired, &[("attribute", &facts::CHANGED_ATTRIBUTE), ("value", &is)]);
         Ok(())

@@ -143,7 +143,8 @@ impl Hands<'_> {
                 || status.outcome.as_ref().and_then(|outcome| outcome.job.as_deref()) == Some(name)
                 || status.active_job.as_deref() == Some(name)
         };
-        let mut old: Vec<TerraformJob> = list.items.into_iter().filter(|job| job.spec.design_uid == self.fetched.uid && job.phase().is_terminal()).collect();
+        let mut old: Vec<TerraformJob> =
+            list.items.into_iter().filter(|job| job.spec.design_uid == self.fetched.uid && job.phase().is_terminal()).collect();
         old.sort_by_key(|job| std::cmp::Reverse(job.creation_timestamp().map(|time| time.0)));
         for job in old.into_iter().skip(self.ctx.settings.job_retention) {
             let name = job.name_any();
@@ -164,7 +165,8 @@ impl Hands<'_> {
         let body = json!({ "metadata": { "annotations": { SUPERSEDED: why } }, "spec": { "cancel": true } });
         let patched = documents::<TerraformJob>(&self.ctx.client).patch(&name, &PatchParams::apply(MANAGER), &Patch::Merge(&body)).await;
         ignore_missing(patched.map(|_| ()), "cancel", &name)?;
-        let rest = Rest::Job { name, action: job.spec.action, requested: job.spec.requested, waits: Some(format!("it is being stopped: {why}")) };
+        let rest =
+            Rest::Job { name, action: job.spec.action, requested: job.spec.requested, waits: Some(format!("it is being stopped: {why}")) };
         Ok(Done { base: Some(self.fetched.design.clone()), status: self.fetched.status.clone(), rest })
     }
 
@@ -184,7 +186,9 @@ impl Hands<'_> {
         let digest = inputs.digest(&book, spec.target, &self.tools.toolchain);
         inputs.store(&*self.ctx.blobs, &BlobKey::rendered(uid, &digest)).await?;
         let imports = match action {
-            Action::Plan if !order.destroy => self.observed.in_flight().iter().filter_map(|entry| Some((entry.address.clone(), entry.found_id.clone()?))).collect(),
+            Action::Plan if !order.destroy => {
+                self.observed.in_flight().iter().filter_map(|entry| Some((entry.address.clone(), entry.found_id.clone()?))).collect()
+            }
             Action::Plan | Action::Refresh | Action::Apply | Action::Destroy => BTreeMap::new(),
         };
         let job = TerraformJobSpec { imports, destroy_plan: order.destroy, ..self.job_spec(action, digest, &order) };
@@ -263,7 +267,9 @@ impl Hands<'_> {
         let mut status = fetched.status.clone();
         status.active_job = Some(name.clone());
         status.apply_started |= spec.action.changes_the_cloud();
-        let base = patch_status(&ctx.client, &fetched.design, &value(&fetched.design.status.clone().unwrap_or_default())?, &value(&status)?, true).await;
+        let base =
+            patch_status(&ctx.client, &fetched.design, &value(&fetched.design.status.clone().unwrap_or_default())?, &value(&status)?, true)
+                .await;
         let base = match base {
             Ok(base) => base,
             Err(error) => {
@@ -290,7 +296,8 @@ impl Hands<'_> {
             owner_references: self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         };
-        let created = api.create(&PostParams::default(), &job).await.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source));
+        let created =
+            api.create(&PostParams::default(), &job).await.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source));
         match created {
             Ok(_) => Ok(()),
             Err(error) if error.is_already_exists() => {
@@ -333,13 +340,18 @@ impl Hands<'_> {
 
     /// Planned attributes by address, from the plan the job applied.
     async fn planned_values(&self, job: &str) -> Result<BTreeMap<String, serde_json::Value>, Error> {
-        let Some(reference) = get::<TerraformJob>(&self.ctx.client, job).await?.and_then(|job| job.spec.plan) else { return Ok(BTreeMap::new()) };
+        let Some(reference) = get::<TerraformJob>(&self.ctx.client, job).await?.and_then(|job| job.spec.plan) else {
+            return Ok(BTreeMap::new());
+        };
         let Some(bytes) = self.ctx.blobs.get(&BlobKey::job(&self.fetched.uid, &reference.job, JobBlob::PlanJson)).await? else {
             return Ok(BTreeMap::new());
         };
         let plan: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| Error::Decode { what: "the plan" })?;
         let changes = plan["resource_changes"].as_array().cloned().unwrap_or_default();
-        Ok(changes.into_iter().filter_map(|mut change| Some((change["address"].as_str()?.to_owned(), change["change"]["after"].take()))).collect())
+        Ok(changes
+            .into_iter()
+            .filter_map(|mut change| Some((change["address"].as_str()?.to_owned(), change["change"]["after"].take())))
+            .collect())
     }
 
     fn record_synced(&self) -> Done {

@@ -84,7 +84,8 @@ fn blocking_failure<'a>(desired: &Desired, observed: &'a Observed) -> Option<&'a
     let failure = observed.status.last_failure.as_ref()?;
     let key = &failure.key;
     let destroy = desired.absent();
-    let same_inputs = failure.action == Action::Refresh && destroy || key.destroy == destroy && (destroy || desired.digest() == Some(key.digest.as_str()));
+    let same_inputs = failure.action == Action::Refresh && destroy
+        || key.destroy == destroy && (destroy || desired.digest() == Some(key.digest.as_str()));
     (same_inputs && key.serial == observed.state.version().1 && key.request == desired.request_key).then_some(failure)
 }
 
@@ -103,15 +104,14 @@ fn rest_of(failure: &LastFailure, now: &Time) -> Option<Rest> {
 fn vanishing_approved(desired: &Desired, observed: &Observed, now: &Time) -> bool {
     let vanished = observed.status.last_failure.as_ref().is_some_and(|failure| failure.reason == Reason::ResourcesVanished);
     vanished
-        && allowed(desired, observed, now, |approval| {
-            approval.status.as_ref().and_then(|status| status.role) == Some(Role::Approver)
-        })
-        .is_some()
+        && allowed(desired, observed, now, |approval| approval.status.as_ref().and_then(|status| status.role) == Some(Role::Approver))
+            .is_some()
 }
 
 /// Rows 5 and 6.
 fn absent(desired: &Desired, observed: &Observed, deleted: bool, now: &Time) -> Step {
-    let in_flight: Vec<String> = observed.in_flight().iter().filter(|entry| may_have_made(entry)).map(|entry| entry.address.clone()).collect();
+    let in_flight: Vec<String> =
+        observed.in_flight().iter().filter(|entry| may_have_made(entry)).map(|entry| entry.address.clone()).collect();
     let retry = desired.request.as_ref().is_some_and(|request| request.action == RequestAction::Retry);
     if !in_flight.is_empty() {
         // A destroy plan ignores import blocks (run with terraform 1.11.4), so what was found would be left behind.
@@ -222,7 +222,9 @@ pub fn due(desired: &Desired, observed: &Observed) -> Option<Time> {
 }
 
 fn order(desired: &Desired, observed: &Observed, action: Action, requested: bool) -> Order {
-    let attempt = blocking_failure(desired, observed).filter(|failure| failure.action == action || action == Action::Plan).map_or(0, |failure| failure.attempts);
+    let attempt = blocking_failure(desired, observed)
+        .filter(|failure| failure.action == action || action == Action::Plan)
+        .map_or(0, |failure| failure.attempts);
     Order { destroy: false, requested, request: desired.request.as_ref().map(|request| request.id.clone()), attempt, due: 0 }
 }
 

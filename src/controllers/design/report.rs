@@ -123,7 +123,9 @@ fn facts(next: &mut DesignStatus, desired: &Desired, observed: &Observed) {
     }
     // a job that just ended may know a newer state than was seen at the start of this turn
     match record_of(observed) {
-        Some(seen) if next.state.as_ref().is_none_or(|known| known.lineage != seen.lineage || known.serial <= seen.serial) => next.state = Some(seen),
+        Some(seen) if next.state.as_ref().is_none_or(|known| known.lineage != seen.lineage || known.serial <= seen.serial) => {
+            next.state = Some(seen)
+        }
         Some(_) | None => {}
     }
     if let Some(view) = &observed.view {
@@ -187,7 +189,9 @@ fn health(next: &DesignStatus, rest: &Rest) -> Health {
         Rest::Destroyed => Health::Missing,
         Rest::Error { .. } => next.health.unwrap_or(standing),
         Rest::Synced { .. } if next.applied.is_some() && !built => Health::Healthy,
-        Rest::Synced { .. } | Rest::Draft | Rest::Invalid | Rest::PlanReady(_) | Rest::AwaitingApproval(_) | Rest::PlanExpired(_) => standing,
+        Rest::Synced { .. } | Rest::Draft | Rest::Invalid | Rest::PlanReady(_) | Rest::AwaitingApproval(_) | Rest::PlanExpired(_) => {
+            standing
+        }
         Rest::SecretMissing(_) | Rest::Continue => standing,
     }
 }
@@ -218,7 +222,8 @@ pub fn conclude(rest: &Rest) -> Conclusion {
             waiting(busy(said(Reason::JobRunning, text)), wait)
         }
         Rest::Busy(active) => {
-            let text = format!("the session is busy with {} {} since {}; it goes on when that ends", active.kind, active.name, active.since.0);
+            let text =
+                format!("the session is busy with {} {} since {}; it goes on when that ends", active.kind, active.name, active.since.0);
             waiting(busy(said(Reason::SessionBusy, text)), format!("queued behind {} {}", active.action, active.name))
         }
         Rest::Suspended => said(Reason::Suspended, "suspended: nothing is started, not even a destroy; set suspend to false to go on"),
@@ -239,7 +244,8 @@ pub fn conclude(rest: &Rest) -> Conclusion {
         }
         Rest::Failed(failure) => stalled(said(failure.reason, failure_text(failure))),
         Rest::RetryAt(failure, at) => {
-            let cause = failure.diagnostics.first().and_then(|diagnostic| diagnostic.code.clone()).unwrap_or_else(|| failure.reason.to_string());
+            let cause =
+                failure.diagnostics.first().and_then(|diagnostic| diagnostic.code.clone()).unwrap_or_else(|| failure.reason.to_string());
             let text = format!("{}; tried again at {}", failure_text(failure), at.0);
             waiting(busy(said(Reason::RetryScheduled, text)), format!("retry at {} after {cause}", at.0))
         }

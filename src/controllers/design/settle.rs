@@ -113,7 +113,9 @@ fn clean(next: &mut DesignStatus) {
 
 fn planned(next: &mut DesignStatus, job: &TerraformJob, plan: PlanRecord, acknowledged: bool, finished: Time, with: &Settling<'_>) {
     let gone = plan.drift_deletes.clone();
-    if !plan.destroy && let Some(applied) = &mut next.applied {
+    if !plan.destroy
+        && let Some(applied) = &mut next.applied
+    {
         let deleted = |address: &String| Change {
             address: address.clone(),
             action: ChangeAction::Delete,
@@ -121,7 +123,8 @@ fn planned(next: &mut DesignStatus, job: &TerraformJob, plan: PlanRecord, acknow
             changed_paths: Vec::new(),
         };
         // what differs and would not be changed back is not ours to call drift
-        let items = if plan.is_empty() { Vec::new() } else { plan.drift_deletes.iter().map(deleted).chain(plan.drift_updates.clone()).collect() };
+        let items =
+            if plan.is_empty() { Vec::new() } else { plan.drift_deletes.iter().map(deleted).chain(plan.drift_updates.clone()).collect() };
         next.drift = Some(Drift { checked_at: Some(plan.created_at.clone()), items });
         applied.checked_at = finished;
     }
@@ -247,7 +250,9 @@ fn fail(next: &mut DesignStatus, job: &TerraformJob, ended: TerraformJobStatus, 
     };
     let next_actions = next_actions(job, &ended, class, reason);
     let mut diagnostics = ended.diagnostics;
-    if diagnostics.is_empty() && let Some(message) = ended.message {
+    if diagnostics.is_empty()
+        && let Some(message) = ended.message
+    {
         diagnostics.push(crate::api::design::Diagnostic {
             severity: crate::api::design::Severity::Error,
             code: None,

@@ -38,7 +38,9 @@ impl Refusal {
 /// Gathers what a run needs.
 pub async fn prepare(ctx: &Ctx, job: &TerraformJob) -> Result<Result<RunInput, Refusal>, Error> {
     let spec = &job.spec;
-    let Some(design) = get::<Design>(&ctx.client, &spec.design_ref).await?.filter(|design| design.uid().as_deref() == Some(&spec.design_uid)) else {
+    let Some(design) =
+        get::<Design>(&ctx.client, &spec.design_ref).await?.filter(|design| design.uid().as_deref() == Some(&spec.design_uid))
+    else {
         return Ok(Err(Refusal { reason: Reason::Cancelled, who: WhoActs::Stalled, message: "its design is gone".to_owned() }));
     };
     let Some(inputs) = Inputs::load(&*ctx.blobs, &BlobKey::rendered(&spec.design_uid, &spec.digest)).await? else {
@@ -127,7 +129,8 @@ async fn consume(ctx: &Ctx, job: &TerraformJob, design: &Design, state: (&str, u
             now: &now,
         };
         let wrong_plan = reference.plan_sha256 != approval.spec.plan_sha256;
-        let verdict = judge(&judged, &context).and_then(|()| if wrong_plan { Err(gone("it names another plan than the job")) } else { Ok(()) });
+        let verdict =
+            judge(&judged, &context).and_then(|()| if wrong_plan { Err(gone("it names another plan than the job")) } else { Ok(()) });
         let next = match &verdict {
             Ok(()) => ApprovalStatus { consumed_by: Some(name.clone()), ..status.clone() },
             // what others used up keeps its record

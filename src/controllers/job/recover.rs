@@ -48,7 +48,10 @@ pub async fn recover(ctx: &Arc<Ctx>, job: &TerraformJob, forced: bool) -> Result
             let next = TerraformJobStatus {
                 reason: Some(Reason::OwnerUnknown),
                 who_acts: Some(WhoActs::Stalled),
-                message: Some("its owner is on another host and cannot be proven dead; see that no terraform runs there, then set spec.cancel".to_owned()),
+                message: Some(
+                    "its owner is on another host and cannot be proven dead; see that no terraform runs there, then set spec.cancel"
+                        .to_owned(),
+                ),
                 ..old.clone()
             };
             patch_status(&ctx.client, job, &value(&old)?, &value(&next)?, true).await?;

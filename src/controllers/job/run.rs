@@ -34,7 +34,13 @@ pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), 
     let old = job.status.clone().unwrap_or_default();
     let running = TerraformJobStatus {
         phase: Some(JobPhase::Running),
-        owner: Some(Owner { host: ctx.host.name.clone(), boot_id: ctx.host.boot_id.clone(), pid: None, start_time: None, epoch: ctx.host.epoch }),
+        owner: Some(Owner {
+            host: ctx.host.name.clone(),
+            boot_id: ctx.host.boot_id.clone(),
+            pid: None,
+            start_time: None,
+            epoch: ctx.host.epoch,
+        }),
         started_at: Some(ctx.clock.now()),
         wait_reason: None,
         ..old.clone()
@@ -95,7 +101,8 @@ async fn write(ctx: &Ctx, job: &TerraformJob, old: &TerraformJobStatus, new: &Te
 }
 
 fn completed_status(ctx: &Ctx, recorded: TerraformJobStatus, completed: Completed) -> TerraformJobStatus {
-    let Completed { phase, reason, who_acts, message, plan, drift, diagnostics, created, failed, not_attempted, in_flight, state, blobs } = completed;
+    let Completed { phase, reason, who_acts, message, plan, drift, diagnostics, created, failed, not_attempted, in_flight, state, blobs } =
+        completed;
     TerraformJobStatus {
         phase: Some(phase),
         owner: recorded.owner,

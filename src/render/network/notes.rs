@@ -89,11 +89,7 @@ impl Derivation<'_> {
                 .add();
         } else {
             self.findings
-                .warning(
-                    "network.database-port",
-                    path,
-                    both(format!("{id} に届く部品がありません"), format!("nothing may reach {id}")),
-                )
+                .warning("network.database-port", path, both(format!("{id} に届く部品がありません"), format!("nothing may reach {id}")))
                 .advise(both("使う部品から private_endpoint でつないでください", "connect what uses it with private_endpoint"))
                 .add();
         }

@@ -175,11 +175,9 @@ impl<'a> Derivation<'a> {
             NetworkRole::InternetGateway => "igw",
             NetworkRole::NatGateway => "nat",
             NetworkRole::ServiceGateway => "sgw",
-            NetworkRole::Vcn
-            | NetworkRole::Subnet
-            | NetworkRole::RouteTable
-            | NetworkRole::SecurityList
-            | NetworkRole::LocalPeering => return None,
+            NetworkRole::Vcn | NetworkRole::Subnet | NetworkRole::RouteTable | NetworkRole::SecurityList | NetworkRole::LocalPeering => {
+                return None;
+            }
         };
         make.then(|| self.add(role, vcn, &format!("{vcn}_{wish}"), &[]))
     }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{ANYWHERE, Derivation, Flow, Nsg, Peer, Placement, Rule};
 use crate::api::design::Connection;
-use crate::catalog::mapping::{Expr, Source};
 use crate::catalog::mapping::{Direction, OverConnections};
+use crate::catalog::mapping::{Expr, Source};
 use crate::catalog::service::{Egress, FlowWord, NetworkRole, PeerWord, Port, PortSpan, Protocol, RuleMapping, RulePeer, Service};
 use crate::validator::ValidatedComponent;
 use crate::validator::finding::{both, quoted};

@@ -160,10 +160,8 @@ fn provider_type(mode: Mode, kind: &str, block: &Block, refusals: &mut Vec<Refus
         let name = attribute.key();
         if LOCAL_FILES.contains(&(kind, name)) || LOCAL_FILES.contains(&("", name)) {
             let shown = quoted(name);
-            let message = both(
-                format!("{shown} はサーバーのファイルを読むので使えません"),
-                format!("{shown} would read a file of the server"),
-            );
+            let message =
+                both(format!("{shown} はサーバーのファイルを読むので使えません"), format!("{shown} would read a file of the server"));
             refusals.push(("files.argument", message));
         }
         if name == "provider" {

@@ -41,7 +41,9 @@ fn walk(expression: &Expression, out: &mut Vec<Refusal>) {
             call.args.iter().for_each(|arg| walk(arg, out));
         }
         Expression::Parenthesis(inner) => walk(inner, out),
-        Expression::Conditional(choice) => [&choice.cond_expr, &choice.true_expr, &choice.false_expr].into_iter().for_each(|e| walk(e, out)),
+        Expression::Conditional(choice) => {
+            [&choice.cond_expr, &choice.true_expr, &choice.false_expr].into_iter().for_each(|e| walk(e, out))
+        }
         Expression::Operation(operation) => match operation.as_ref() {
             Operation::Unary(unary) => walk(&unary.expr, out),
             Operation::Binary(binary) => [&binary.lhs_expr, &binary.rhs_expr].into_iter().for_each(|e| walk(e, out)),

@@ -17,15 +17,35 @@ fn design(name: &str, text: &str) -> crate::api::design::DesignSpec {
 }
 
 const REFUSED: &[(&str, &str, &str, &str)] = &[
-    ("a.tf", "resource \"oci_core_vcn\" \"v\" {\n  provisioner \"local-exec\" {\n    command = \"id\"\n  }\n}", "files.block", "runs a command on the server"),
-    ("a.tf", "resource \"oci_core_vcn\" \"v\" {\n  provisioner \"remote-exec\" {\n    inline = [\"id\"]\n  }\n}", "files.block", "runs a command elsewhere"),
+    (
+        "a.tf",
+        "resource \"oci_core_vcn\" \"v\" {\n  provisioner \"local-exec\" {\n    command = \"id\"\n  }\n}",
+        "files.block",
+        "runs a command on the server",
+    ),
+    (
+        "a.tf",
+        "resource \"oci_core_vcn\" \"v\" {\n  provisioner \"remote-exec\" {\n    inline = [\"id\"]\n  }\n}",
+        "files.block",
+        "runs a command elsewhere",
+    ),
     ("a.tf", "resource \"oci_core_vcn\" \"v\" {\n  connection {\n    host = \"h\"\n  }\n}", "files.block", "connects somewhere"),
-    ("a.tf", "resource \"oci_core_vcn\" \"v\" {\n  dynamic \"provisioner\" {\n    for_each = [1]\n    content {}\n  }\n}", "files.block", "a provisioner in disguise"),
+    (
+        "a.tf",
+        "resource \"oci_core_vcn\" \"v\" {\n  dynamic \"provisioner\" {\n    for_each = [1]\n    content {}\n  }\n}",
+        "files.block",
+        "a provisioner in disguise",
+    ),
     ("a.tf", "data \"external\" \"x\" {\n  program = [\"id\"]\n}", "files.type", "starts a program"),
     ("a.tf", "data \"http\" \"x\" {\n  url = \"http://169.254.169.254/\"\n}", "files.type", "reads the metadata service"),
     ("a.tf", "data \"terraform_remote_state\" \"x\" {\n  backend = \"local\"\n}", "files.type", "reads another state"),
     ("a.tf", "resource \"null_resource\" \"x\" {}", "files.type", "another provider"),
-    ("a.tf", "resource \"local_file\" \"x\" {\n  filename = \"/etc/cron.d/x\"\n  content = \"\"\n}", "files.type", "writes the server's disk"),
+    (
+        "a.tf",
+        "resource \"local_file\" \"x\" {\n  filename = \"/etc/cron.d/x\"\n  content = \"\"\n}",
+        "files.type",
+        "writes the server's disk",
+    ),
     ("a.tf", "resource \"terraform_data\" \"x\" {}", "files.type", "carries provisioners"),
     ("a.tf", "resource \"oci_no_such_thing\" \"x\" {}", "files.type", "not in the schema"),
     ("a.tf", "module \"m\" {\n  source = \"git::https://example.com/m\"\n}", "files.block", "code from the network"),
@@ -39,8 +59,18 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("a.tf", "variable \"v\" {\n  ephemeral = true\n}", "files.block", "not in Terraform 1.5"),
     ("a.tf", "output \"o\" {\n  value = file(\"/etc/hostname\")\n}", "files.function", "reads the server's disk"),
     ("a.tf", "output \"o\" {\n  value = \"x ${file(\"/etc/passwd\")} y\"\n}", "files.function", "the same in a template"),
-    ("a.tf", "output \"o\" {\n  value = \"%{ if fileexists(\"/etc/passwd\") }y%{ endif }\"\n}", "files.function", "the same in a directive"),
-    ("a.tf", "output \"o\" {\n  value = <<EOT\n%{ for l in fileset(\"/\", \"*\") }${l}%{ endfor }\nEOT\n}", "files.function", "the same in a heredoc"),
+    (
+        "a.tf",
+        "output \"o\" {\n  value = \"%{ if fileexists(\"/etc/passwd\") }y%{ endif }\"\n}",
+        "files.function",
+        "the same in a directive",
+    ),
+    (
+        "a.tf",
+        "output \"o\" {\n  value = <<EOT\n%{ for l in fileset(\"/\", \"*\") }${l}%{ endfor }\nEOT\n}",
+        "files.function",
+        "the same in a heredoc",
+    ),
     ("a.tf", "output \"o\" {\n  value = \"${\"${filebase64(\"/etc/passwd\")}\"}\"\n}", "files.function", "a template in a template"),
     ("a.tf", "output \"o\" {\n  value = { (filemd5(\"/x\")) = 1 }\n}", "files.function", "as the key of an object"),
     ("a.tf", "output \"o\" {\n  value = [1][filesha1(\"/x\")]\n}", "files.function", "as an index"),
@@ -52,7 +82,12 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("a.tf", "locals {\n  a = path.cwd\n}", "files.expression", "tells the server's paths"),
     ("a.tf", "locals {\n  a = provider::oci::anything()\n}", "files.function", "a function of a provider"),
     ("a.tf", "output \"o\" {\n  value = nonsensitive(var.db_admin_password)\n}", "files.function", "uncovers a password"),
-    ("a.tf", "resource \"oci_objectstorage_object\" \"o\" {\n  source = \"/etc/passwd\"\n}", "files.argument", "the provider itself reads the disk"),
+    (
+        "a.tf",
+        "resource \"oci_objectstorage_object\" \"o\" {\n  source = \"/etc/passwd\"\n}",
+        "files.argument",
+        "the provider itself reads the disk",
+    ),
     ("a.tf", "resource \"oci_core_vcn\" \"v\" {\n  provider = oci.other\n}", "files.argument", "other credentials"),
     ("a.tf", "x = 1", "files.block", "outside any block"),
     ("a.tf", "resource \"oci_core_vcn\" {", "files.syntax", "not HCL"),
@@ -84,23 +119,48 @@ fn every_file_that_reaches_further_than_oci_is_refused_before_terraform_starts()
         if let Some(design) = &verdict.design {
             found.extend(crate::render::render(design, &catalog, &crate::render::tests::context()).err().unwrap_or_default());
         }
-        let hit = found.iter().any(|f| f.rule == *rule && f.severity == crate::api::design::Severity::Error && f.path.starts_with("files["));
+        let hit =
+            found.iter().any(|f| f.rule == *rule && f.severity == crate::api::design::Severity::Error && f.path.starts_with("files["));
         assert!(hit, "{name}: {reason}: {text}\n{found:#?}");
     }
     assert!(REFUSED.len() >= 30);
 }
 
 const WORKING: &[(&str, &str, &str)] = &[
-    ("logging.tf", "resource \"oci_logging_log_group\" \"g\" {\n  compartment_id = var.compartment_ocid\n  display_name   = \"galley\"\n}", "a service the catalogue lacks"),
-    ("topic.tf", "resource \"oci_ons_notification_topic\" \"t\" {\n  compartment_id = var.compartment_ocid\n  name           = \"t-${substr(sha256(var.region), 0, 6)}\"\n}", "pure functions in a template"),
+    (
+        "logging.tf",
+        "resource \"oci_logging_log_group\" \"g\" {\n  compartment_id = var.compartment_ocid\n  display_name   = \"galley\"\n}",
+        "a service the catalogue lacks",
+    ),
+    (
+        "topic.tf",
+        "resource \"oci_ons_notification_topic\" \"t\" {\n  compartment_id = var.compartment_ocid\n  name           = \"t-${substr(sha256(var.region), 0, 6)}\"\n}",
+        "pure functions in a template",
+    ),
     ("lookup.tf", "data \"oci_identity_availability_domains\" \"mine\" {\n  compartment_id = var.compartment_ocid\n}", "a data source"),
-    ("vars.tf", "variable \"owner\" {\n  type    = string\n  default = \"ops\"\n  validation {\n    condition     = length(var.owner) > 1\n    error_message = \"too short\"\n  }\n}", "a variable with a rule"),
+    (
+        "vars.tf",
+        "variable \"owner\" {\n  type    = string\n  default = \"ops\"\n  validation {\n    condition     = length(var.owner) > 1\n    error_message = \"too short\"\n  }\n}",
+        "a variable with a rule",
+    ),
     ("locals.tf", "locals {\n  tags = merge({ a = \"b\" }, { for k, v in { c = 1 } : k => tostring(v) })\n}", "locals with for"),
     ("out.tf", "output \"vcn\" {\n  value = oci_core_vcn.vcn.id\n}", "an output of Galley's resource"),
     ("secret.tf", "output \"password\" {\n  value     = var.db_admin_password\n  sensitive = true\n}", "Terraform itself keeps it covered"),
-    ("many.tf", "resource \"oci_core_network_security_group\" \"n\" {\n  for_each       = toset([\"a\", \"b\"])\n  compartment_id = var.compartment_ocid\n  vcn_id         = oci_core_vcn.vcn.id\n  lifecycle {\n    create_before_destroy = true\n  }\n}", "for_each and lifecycle"),
-    ("dyn.tf", "resource \"oci_core_security_list\" \"s\" {\n  compartment_id = var.compartment_ocid\n  vcn_id         = oci_core_vcn.vcn.id\n  dynamic \"ingress_security_rules\" {\n    for_each = [80]\n    content {\n      protocol = \"6\"\n      source   = \"10.0.0.0/8\"\n    }\n  }\n}", "dynamic blocks"),
-    ("object.tf", "resource \"oci_objectstorage_object\" \"o\" {\n  bucket    = oci_objectstorage_bucket.lake.name\n  namespace = oci_objectstorage_bucket.lake.namespace\n  object    = \"readme\"\n  content   = \"hello\"\n}", "content that stands in the file"),
+    (
+        "many.tf",
+        "resource \"oci_core_network_security_group\" \"n\" {\n  for_each       = toset([\"a\", \"b\"])\n  compartment_id = var.compartment_ocid\n  vcn_id         = oci_core_vcn.vcn.id\n  lifecycle {\n    create_before_destroy = true\n  }\n}",
+        "for_each and lifecycle",
+    ),
+    (
+        "dyn.tf",
+        "resource \"oci_core_security_list\" \"s\" {\n  compartment_id = var.compartment_ocid\n  vcn_id         = oci_core_vcn.vcn.id\n  dynamic \"ingress_security_rules\" {\n    for_each = [80]\n    content {\n      protocol = \"6\"\n      source   = \"10.0.0.0/8\"\n    }\n  }\n}",
+        "dynamic blocks",
+    ),
+    (
+        "object.tf",
+        "resource \"oci_objectstorage_object\" \"o\" {\n  bucket    = oci_objectstorage_bucket.lake.name\n  namespace = oci_objectstorage_bucket.lake.namespace\n  object    = \"readme\"\n  content   = \"hello\"\n}",
+        "content that stands in the file",
+    ),
     ("here-doc_1.tf", "locals {\n  text = <<-EOT\n    %{if true}a%{else}b%{endif}\n  EOT\n}", "a heredoc with directives"),
     ("empty.tf", "# nothing yet\n", "a comment"),
 ];

@@ -8,7 +8,8 @@ use super::fakes::*;
 use crate::api::design::StateRecord;
 use crate::blobs::{BlobKey, JobBlob};
 
-const TWO: &str = "resource \"terraform_data\" \"a\" {\n  input = \"a\"\n}\nresource \"terraform_data\" \"b\" {\n  input = terraform_data.a.output\n}\n";
+const TWO: &str =
+    "resource \"terraform_data\" \"a\" {\n  input = \"a\"\n}\nresource \"terraform_data\" \"b\" {\n  input = terraform_data.a.output\n}\n";
 
 #[tokio::test]
 async fn a_design_is_planned_applied_found_unchanged_and_destroyed() {
@@ -157,7 +158,10 @@ async fn a_failing_apply_names_what_was_made_what_failed_and_what_was_not_tried(
     let view = crate::plan::PlanView::parse(&json).unwrap();
     let done = bench.run(apply).await.unwrap();
     assert_eq!((done.phase, done.who_acts), (JobPhase::Failed, Some(WhoActs::Stalled)), "{done:?}");
-    assert_eq!((done.created.as_slice(), done.failed.as_slice()), (&["terraform_data.good".to_owned()][..], &["terraform_data.bad".to_owned()][..]));
+    assert_eq!(
+        (done.created.as_slice(), done.failed.as_slice()),
+        (&["terraform_data.good".to_owned()][..], &["terraform_data.bad".to_owned()][..])
+    );
     assert_eq!(done.not_attempted.iter().cloned().collect::<BTreeSet<_>>(), view.blocked_by(&done.failed, false), "as the plan graph says");
     assert!(done.in_flight.is_empty() && done.message.unwrap().starts_with("terraform_data.bad: "));
     assert_eq!(done.state.unwrap().resources, 2, "the failed one is tainted in the state");

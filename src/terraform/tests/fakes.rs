@@ -76,8 +76,14 @@ impl Bench {
         Bench { directory, blobs, runner }
     }
     fn runner(directory: &Path, blobs: &Arc<MemoryBlobs>, change: impl FnOnce(&mut LocalOptions)) -> Arc<LocalRunner> {
-        let mut options =
-            LocalOptions::new("/usr/local/bin/terraform", directory.join("work"), blobs.clone(), Arc::new(NoProvider), Arc::new(SystemClock), 7);
+        let mut options = LocalOptions::new(
+            "/usr/local/bin/terraform",
+            directory.join("work"),
+            blobs.clone(),
+            Arc::new(NoProvider),
+            Arc::new(SystemClock),
+            7,
+        );
         options.log_flush = Duration::from_millis(50);
         change(&mut options);
         Arc::new(LocalRunner::new(options).unwrap())
@@ -190,7 +196,9 @@ pub fn script(directory: &Path, text: &str) -> PathBuf {
 pub fn slow_chain(n: usize, sleep: &str) -> String {
     let one = |index: usize| {
         let after = if index == 0 { String::new() } else { format!("  depends_on = [terraform_data.r{}]\n", index - 1) };
-        format!("resource \"terraform_data\" \"r{index}\" {{\n  input = \"v{index}\"\n{after}  provisioner \"local-exec\" {{\n    command = \"sleep {sleep}\"\n  }}\n}}\n")
+        format!(
+            "resource \"terraform_data\" \"r{index}\" {{\n  input = \"v{index}\"\n{after}  provisioner \"local-exec\" {{\n    command = \"sleep {sleep}\"\n  }}\n}}\n"
+        )
     };
     (0..n).map(one).collect()
 }

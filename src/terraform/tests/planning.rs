@@ -104,7 +104,8 @@ async fn files_that_are_no_longer_rendered_are_removed_and_hostile_names_refused
 #[tokio::test]
 async fn variables_reach_a_bare_terraform_in_the_directory_too() {
     let bench = Bench::new();
-    let mut input = bench.input("u1", "plan", Action::Plan, "variable \"v\" {}\nresource \"terraform_data\" \"a\" {\n  input = var.v\n}\n").await;
+    let mut input =
+        bench.input("u1", "plan", Action::Plan, "variable \"v\" {}\nresource \"terraform_data\" \"a\" {\n  input = var.v\n}\n").await;
     input.variables.insert("v".into(), "日本 ${x}".into());
     let apply = bench.planned_with(input).await;
     assert_eq!(bench.run(apply).await.unwrap().phase, JobPhase::Succeeded);

@@ -50,7 +50,10 @@ async fn a_killed_terraform_leaves_an_interrupted_job_that_names_what_was_in_fli
     let done = started.task.await.unwrap().unwrap();
     assert_eq!((done.phase, done.reason), (JobPhase::Interrupted, Some(Reason::OutcomeUnknown)), "{done:?}");
     assert_eq!(done.created, ["terraform_data.r0"]);
-    assert_eq!(done.in_flight.iter().map(|entry| (entry.address.as_str(), entry.action)).collect::<Vec<_>>(), [("terraform_data.r1", ChangeAction::Create)]);
+    assert_eq!(
+        done.in_flight.iter().map(|entry| (entry.address.as_str(), entry.action)).collect::<Vec<_>>(),
+        [("terraform_data.r1", ChangeAction::Create)]
+    );
     assert_eq!(done.not_attempted, ["terraform_data.r2", "terraform_data.r3"]);
     assert_eq!(done.state.as_ref().unwrap().resources, 1, "what was recorded is in the state");
     // The owner's record says the same to the next server.
@@ -73,7 +76,11 @@ async fn a_server_that_died_finds_its_terraform_alive_then_dead_and_loses_nothin
     started.task.abort();
     bench.restart();
     assert_eq!(bench.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(), Recovered::StillAlive);
-    assert_eq!(bench.runner.recover("u1", "apply", Action::Apply, None).await.unwrap(), Recovered::StillAlive, "a record that was never written");
+    assert_eq!(
+        bench.runner.recover("u1", "apply", Action::Apply, None).await.unwrap(),
+        Recovered::StillAlive,
+        "a record that was never written"
+    );
     assert!(bench.runner.forget("u1").await.is_err(), "not while terraform works there");
     eventually("it stopped", || !process::is_alive(owner.pid.unwrap(), owner.start_time.unwrap())).await;
     std::fs::write(bench.work("u1").join(".galley/jobs/apply/secrets.tfvars.json"), "{}").unwrap();
@@ -137,7 +144,10 @@ async fn an_owner_on_another_host_is_not_declared_dead() {
     let owner = Owner { host: "elsewhere".into(), boot_id: process::boot_id(), pid: Some(1), start_time: Some(1), epoch: 1 };
     assert_eq!(bench.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(), Recovered::OwnerUnknown);
     let fenced = Bench::with(|options| options.other_hosts = OtherHosts::FencedByEpoch);
-    assert!(matches!(fenced.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(), Recovered::Dead { state: None, .. }));
+    assert!(matches!(
+        fenced.runner.recover("u1", "apply", Action::Apply, Some(&owner)).await.unwrap(),
+        Recovered::Dead { state: None, .. }
+    ));
 }
 
 #[tokio::test]
