@@ -236,14 +236,14 @@ fn random(seed: u64) -> Value {
             continue;
         }
         for (key, schema) in service.config.iter().filter(|(key, _)| *key != "cidr_block") {
-            if dice.roll(4) == 0 {
+            if dice.roll(8) == 0 {
                 config.insert(key.to_owned(), dice.pick(&values(&service.service_type, key, schema)).clone());
             }
         }
         components.push(part(id, &service.service_type, config.into()));
     }
     let mut connections = Vec::new();
-    let links = if components.is_empty() { 0 } else { dice.roll(8) };
+    let links = if components.is_empty() { 0 } else { dice.roll(16) };
     for _ in 0..links {
         let (source, target) = (dice.pick(&components).clone(), dice.pick(&components).clone());
         let allowed = crate::validator::allowed_connections(
@@ -251,6 +251,9 @@ fn random(seed: u64) -> Value {
             source["service_type"].as_str().unwrap(),
             target["service_type"].as_str().unwrap(),
         );
+        // An order fits every pair; it would crowd out what says more.
+        let order = dice.roll(6) == 0;
+        let allowed: Vec<String> = allowed.into_iter().filter(|name| order || name != "depends_on").collect();
         if source != target && !allowed.is_empty() {
             connections.push(link(source["id"].as_str().unwrap(), target["id"].as_str().unwrap(), dice.pick::<String>(&allowed)));
         }
