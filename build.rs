@@ -1,10 +1,11 @@
-//! Build script: embeds data files. Each concern is one function, called from `main`.
+//! Build script: embeds data files and compiles the committed protocol files. Each concern is one function, called from `main`.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    embed_rules()
+    embed_rules()?;
+    proto()
 }
 
 /// Writes `$OUT_DIR/services.rs`: an expression `&[(file name, text), …]` of every `rules/services/*.yaml`, sorted by name.
@@ -24,4 +25,11 @@ fn embed_rules() -> io::Result<()> {
     text.push_str("]\n");
     let out = env::var_os("OUT_DIR").unwrap_or_default();
     fs::write(Path::new(&out).join("services.rs"), text)
+}
+
+/// Compiles `proto/*.proto` into `OUT_DIR` in pure Rust: no protoc on the machine. Server side only.
+fn proto() -> io::Result<()> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile(["tfplugin5.proto", "goplugin.proto"], ["proto"]).map_err(io::Error::other)?;
+    tonic_prost_build::configure().build_client(false).build_transport(false).compile_fds(files)
 }

@@ -12,14 +12,16 @@ use crate::api::design::Target;
 use crate::cli::args::SandboxProviderArgs;
 use crate::http::admin::{AdminError, Fault as WantedFault, SandboxAdmin};
 use crate::render::schema::Schema;
-use crate::sandbox::{CannedFault, Cloud, CloudError, CloudResource, Fault, FaultOperation, OciError, provider};
+use crate::sandbox::{CannedFault, Cloud, Error as SandboxError, CloudResource, Fault, FaultOperation, OciError, provider};
 use crate::terraform::{self, Lookup};
 
 /// `galley sandbox-provider`: serves one design's cloud until it is idle.
 pub async fn provide(args: SandboxProviderArgs) -> anyhow::Result<()> {
     let SandboxProviderArgs { socket, cloud, types, idle } = args;
     let options = provider::Options { socket, cloud_dir: cloud, types: types.into_iter().collect(), idle_exit: Duration::from_secs(idle) };
-    Ok(provider::serve(options).await?)
+    // it brings its own small runtime, so that it is the same wherever it is called from
+    tokio::task::spawn_blocking(move || provider::serve(options)).await??;
+    Ok(())
 }
 
 /// Every cloud under one directory, one per design uid.
@@ -37,8 +39,8 @@ impl Clouds {
     async fn with<T: Send + 'static>(
         &self,
         design_uid: &str,
-        work: impl FnOnce(&Cloud) -> Result<T, CloudError> + Send + 'static,
-    ) -> Result<T, CloudError> {
+        work: impl FnOnce(&Cloud) -> Result<T, SandboxError> + Send + 'static,
+    ) -> Result<T, SandboxError> {
         let dir = self.root.join(design_uid);
         let result = tokio::task::spawn_blocking(move || work(&Cloud::open(dir)?)).await;
         match result {
@@ -48,16 +50,16 @@ impl Clouds {
     }
 }
 
-fn admin(error: CloudError) -> AdminError {
+fn admin(error: SandboxError) -> AdminError {
     let text = error.to_string();
     match error {
-        CloudError::NotFound { .. } => AdminError::NotFound(text),
-        CloudError::Io { .. } | CloudError::Corrupt { .. } | CloudError::Encode { .. } | CloudError::Closed => AdminError::Unavailable(text),
-        CloudError::UnknownPath { .. }
-        | CloudError::WrongType { .. }
-        | CloudError::NotEditable { .. }
-        | CloudError::UnknownType { .. }
-        | CloudError::UnknownWord { .. } => AdminError::Invalid(text),
+        SandboxError::NotFound { .. } => AdminError::NotFound(text),
+        SandboxError::Io { .. } | SandboxError::Corrupt { .. } | SandboxError::Encode { .. } | SandboxError::Closed => AdminError::Unavailable(text),
+        SandboxError::UnknownPath { .. }
+        | SandboxError::WrongType { .. }
+        | SandboxError::NotEditable { .. }
+        | SandboxError::UnknownType { .. }
+        | SandboxError::UnknownWord { .. } => AdminError::Invalid(text),
     }
 }
 
@@ -114,7 +116,7 @@ impl SandboxAdmin for Clouds {
             .find(|error| error.status == status && error.code == code)
             .map(|error| error.message);
         let message = message.or(usual).unwrap_or_else(|| code.clone());
-        let mut wanted = Fault::error(operation, &resource_type, OciError::new(status, code, message));
+        let mut wanted = Fault::error(operation, &resource_type, OciError::new(status, &code, message));
         wanted.times = times.map(u64::from);
         wanted.delay_ms = delay_ms.unwrap_or(0);
         self.with(design_uid, move |cloud| {

@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::controllers::Knowledge;
 use crate::plan::{StateView, structural_diff};
-use crate::render::schema::Schema;
+use crate::render::schema::{Node, Schema};
 use crate::render::{RenderContext, Rendered, RenderedResource, render};
 use crate::validator::{Defaults, ValidatedDesign, Verdict, validate};
 
@@ -51,11 +51,19 @@ impl Knowledge for Expertise {
     }
 
     fn preview(&self, rendered: &[RenderedResource], state: Option<&StateView>) -> Preview {
-        let schema = Schema::builtin();
-        structural_diff(rendered, state, |resource_type, path| schema.forces_new(resource_type, path))
+        structural_diff(rendered, state, forces_new)
     }
 
     fn provider_version(&self) -> String {
         crate::render::schema::PROVIDER_VERSION.to_owned()
     }
+}
+
+/// Whether a change of what stands at a dotted path destroys the resource and makes it anew.
+fn forces_new(resource_type: &str, path: &str) -> bool {
+    let block = Schema::builtin().resource(resource_type);
+    block.as_deref().and_then(|block| block.find(path)).is_some_and(|node| match node {
+        Node::Attribute(attribute) => attribute.force_new,
+        Node::Block(block) => block.force_new,
+    })
 }
