@@ -43,8 +43,9 @@ pub fn stretches(line: &[Point]) -> Vec<Rect> {
     line.windows(2).filter_map(|pair| Some(stretch(*pair.first()?, *pair.get(1)?))).collect()
 }
 
-/// Places the label of `line`. `taken`: what it may not touch. `others`: stretches of other lines.
-pub fn place(text: &str, line: &[Point], taken: &[Rect], others: &[Rect]) -> Option<Label> {
+/// Places the label of `line`. `taken`: what it may not touch. `others`: stretches of other lines. It stays on the
+/// `sheet`.
+pub fn place(text: &str, line: &[Point], taken: &[Rect], others: &[Rect], sheet: &Rect) -> Option<Label> {
     let mut best: Option<(i32, Label)> = None;
     for (variant, lines) in variants(text).into_iter().enumerate() {
         let (w, h) = size(&lines);
@@ -61,7 +62,7 @@ pub fn place(text: &str, line: &[Point], taken: &[Rect], others: &[Rect]) -> Opt
                 }
                 let (cx, cy) = if part.w > 0 { (part.x + middle, part.y) } else { (part.x, part.y + middle) };
                 let rect = Rect { x: cx - w / 2, y: cy - h / 2, w, h };
-                if taken.iter().any(|t| t.overlaps(&rect)) {
+                if !sheet.holds(&rect) || taken.iter().any(|t| t.overlaps(&rect)) {
                     continue;
                 }
                 let crossed = others.iter().filter(|o| o.grown(1).overlaps(&rect)).count();

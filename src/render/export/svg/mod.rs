@@ -75,12 +75,13 @@ fn connect<'a>(chart: &'a Chart, layout: &Layout<'_>) -> Vec<Line<'a>> {
     let mut router = Router::new((layout.width, layout.height), &cards, &boxes, &titles);
     let mut lines: Vec<Line<'a>> =
         ends.into_iter().filter_map(|(link, from, to)| Some(Line { link, points: router.route(&from, &to)?, label: None })).collect();
+    let sheet = Rect { x: 0, y: 0, w: layout.width, h: layout.height };
     let mut taken: Vec<Rect> = cards.iter().map(|card| card.grown(2)).chain(titles).collect();
     for at in 0..lines.len() {
         let others: Vec<Rect> =
             lines.iter().enumerate().filter(|(other, _)| *other != at).flat_map(|(_, line)| labels::stretches(&line.points)).collect();
         let line = &mut lines[at];
-        line.label = labels::place(&words(&line.link.kinds), &line.points, &taken, &others);
+        line.label = labels::place(&words(&line.link.kinds), &line.points, &taken, &others, &sheet);
         taken.extend(line.label.as_ref().map(|label| label.rect.grown(2)));
     }
     lines

@@ -169,3 +169,15 @@ proptest! {
         assert_xml(&svg(&scene.subject()));
     }
 }
+
+#[test]
+fn dump_tmp() {
+    for (n, scene) in [("iot", platform()), ("vm", verification()), ("sixty", Scene::new("Order platform: sixty components", Language::En, generated(60, 1, &["Order service", "受注データベース", "Telemetry", "帳票"]))), ("sixty2", Scene::new("Sixty", Language::En, generated(60, 2, &["Order service", "受注データベース"]))), ("hostile", hostile())] {
+        std::fs::write(format!("/tmp/{n}.svg"), svg(&scene.subject())).unwrap();
+        std::fs::write(format!("/tmp/{n}.mmd"), crate::render::export::mermaid(&scene.subject())).unwrap();
+        std::fs::write(format!("/tmp/{n}.md"), crate::render::export::summary(&scene.subject())).unwrap();
+        let t = std::time::Instant::now();
+        let c = chart(&scene.subject()); let l = layout(&c); connect(&c, &l);
+        eprintln!("{n} {:?} links {}", t.elapsed(), c.links.len());
+    }
+}
