@@ -5,6 +5,8 @@
 //! it has no Terraform. Values of variables and of secrets are in no export.
 
 pub mod archive;
+#[cfg(test)]
+mod archive_tests;
 mod mermaid;
 mod model;
 mod summary;

@@ -84,7 +84,7 @@ pub struct Subnet {
     pub cidr: String,
     /// purpose
     pub tier: SubnetTier,
-    /// names of its route table and security lists
+    /// names of its route table and security lists, as far as the person brought them
     pub attached: Vec<String>,
     /// components in it
     pub cards: Vec<Node>,
@@ -297,7 +297,8 @@ impl Builder<'_> {
             None => SubnetTier::App,
         };
         let tables = known.into_iter().flat_map(|subnet| std::iter::once(&subnet.route_table).chain(&subnet.security_lists));
-        let attached = tables.filter_map(|table| self.node(*self.keys.get(table)?)).map(|table| table.name).collect();
+        let attached =
+            tables.filter_map(|table| self.node(*self.keys.get(table)?)).filter(|table| !table.derived).map(|table| table.name).collect();
         Some(Subnet { node, cidr: known.map(|s| s.cidr.to_string()).unwrap_or_default(), tier, attached, cards: Vec::new() })
     }
 

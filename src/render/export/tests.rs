@@ -72,8 +72,8 @@ pub fn generated(count: usize, vcns: usize, names: &[&str]) -> DesignSpec {
         components.push(component(format!("vcn{v}"), "vcn", json!({ "cidr_block": format!("10.{v}.0.0/16") }), components.len()));
         for (slot, tier) in ["public", "app", "db"].iter().enumerate() {
             let config = json!({ "cidr_block": format!("10.{v}.{slot}.0/24"), "prohibit_public_ip": *tier != "public" });
-            components.push(component(format!("{tier}{v}"), "subnet", config, components.len()));
-            connections.push(connection(&format!("{tier}{v}"), &format!("vcn{v}"), "deployed_in"));
+            components.push(component(format!("{tier}_{v}"), "subnet", config, components.len()));
+            connections.push(connection(&format!("{tier}_{v}"), &format!("vcn{v}"), "deployed_in"));
         }
         for kind in ["internet_gateway", "nat_gateway", "service_gateway"] {
             components.push(component(format!("{kind}{v}"), kind, json!({}), components.len()));
@@ -97,7 +97,7 @@ pub fn generated(count: usize, vcns: usize, names: &[&str]) -> DesignSpec {
         let id = format!("{kind}{at}");
         components.push(component(id.clone(), kind, json!({}), components.len()));
         if !tier.is_empty() && vcns > 0 {
-            connections.push(connection(&id, &format!("{tier}{}", at % vcns), "deployed_in"));
+            connections.push(connection(&id, &format!("{tier}_{}", at % vcns), "deployed_in"));
         }
         let ways = [("compute", "adb", "private_endpoint"), ("loadbalancer", "compute", "http"), ("streaming", "functions", "event")];
         for (from, to, way) in ways.iter().chain(&[("oke", "adb", "private_endpoint"), ("functions", "objectstorage", "service_gateway")]) {

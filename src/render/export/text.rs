@@ -93,7 +93,8 @@ pub fn code(text: &str) -> String {
 fn width_of(c: char) -> u32 {
     match c {
         'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | ' ' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '(' | ')' | '-' | '/' => 8,
-        'm' | 'w' | 'M' | 'W' | '@' | '%' => 18,
+        'm' | 'M' | 'W' | '@' | '%' => 20,
+        'w' => 16,
         'A'..='Z' | '&' | '#' | '+' | '=' | '<' | '>' | '~' => 14,
         c if c.is_ascii() => 12,
         '\u{a0}'..='\u{10ff}' => 15,
@@ -151,7 +152,7 @@ fn break_at(text: &str, size: u32, room: i32) -> usize {
     let mut used = String::new();
     let mut before: Option<char> = None;
     for (at, c) in text.char_indices() {
-        let wide = |c: char| width_of(c) == 20;
+        let wide = |c: char| c > '\u{10ff}';
         if at > 0 && (c == ' ' || before.is_some_and(|b| matches!(b, ' ' | '-' | '_' | '/') || wide(b)) || wide(c)) {
             best = at;
         }

@@ -1,5 +1,5 @@
-//! Where the words on lines stand: on their own line, over no card, title or other word, and over another line only when
-//! there is no better place. Pure.
+//! Where the words on lines stand: on their own line, over no card, title, border, other word or other line.
+//! A line in a crowd has none: its colour is in the legend, and its title says all. Pure.
 
 use super::layout::Rect;
 use super::route::Point;
@@ -43,7 +43,8 @@ pub fn stretches(line: &[Point]) -> Vec<Rect> {
     line.windows(2).filter_map(|pair| Some(stretch(*pair.first()?, *pair.get(1)?))).collect()
 }
 
-/// Places the label of `line`. `taken`: what it may not touch. `others`: stretches of other lines. It stays on the
+/// Places the label of `line`. `taken`: what it may not touch. `others`: stretches of other lines and
+/// borders. It stays on the
 /// `sheet`.
 pub fn place(text: &str, line: &[Point], taken: &[Rect], others: &[Rect], sheet: &Rect) -> Option<Label> {
     let mut best: Option<(i32, Label)> = None;
@@ -65,10 +66,11 @@ pub fn place(text: &str, line: &[Point], taken: &[Rect], others: &[Rect], sheet:
                 if !sheet.holds(&rect) || taken.iter().any(|t| t.overlaps(&rect)) {
                     continue;
                 }
-                let crossed = others.iter().filter(|o| o.grown(1).overlaps(&rect)).count();
+                if others.iter().any(|o| o.grown(1).overlaps(&rect)) {
+                    continue;
+                }
                 let off = (2 * middle - length).abs();
-                let cost = i32::try_from(crossed).unwrap_or(i32::MAX / 2000) * 1000 + off - length
-                    + i32::try_from(variant).unwrap_or_default() * 60;
+                let cost = off - length + i32::try_from(variant).unwrap_or_default() * 60;
                 if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                     best = Some((cost, Label { rect, lines: lines.clone() }));
                 }

@@ -8,7 +8,7 @@ use crate::render::export::model::{Chart, Node, Vcn};
 /// Raster of lines: two parallel lines this far apart are still two lines.
 pub const PITCH: i32 = 10;
 /// Card: room for a pictogram and two lines of about 13 wide characters.
-pub const CARD_W: i32 = 200;
+pub const CARD_W: i32 = 210;
 /// Card: two lines of name, one of service.
 pub const CARD_H: i32 = 70;
 /// Between columns: five lines, or a label of two words one above the other.
@@ -59,6 +59,11 @@ impl Rect {
     /// Whether the other lies in this one.
     pub fn holds(&self, other: &Rect) -> bool {
         self.x <= other.x && self.y <= other.y && other.right() <= self.right() && other.bottom() <= self.bottom()
+    }
+    /// Its four borders, as rectangles without breadth: upper, lower, left, right.
+    pub fn sides(&self) -> [Rect; 4] {
+        let Rect { x, y, w, h } = *self;
+        [Rect { x, y, w, h: 0 }, Rect { x, y: y + h, w, h: 0 }, Rect { x, y, w: 0, h }, Rect { x: x + w, y, w: 0, h }]
     }
     /// Grown by so much on each side.
     pub fn grown(&self, by: i32) -> Rect {
@@ -124,7 +129,12 @@ pub struct Layout<'a> {
 pub fn layout(chart: &Chart) -> Layout<'_> {
     let groups = || chart.vcns.iter().flat_map(groups);
     let most = groups().map(|group| group.len()).max().unwrap_or(chart.regional.len()).clamp(1, MAX_COLUMNS);
-    let distance = |layout: &Layout<'_>| (f64::from(layout.width) / f64::from(layout.height.max(1)) / ASPECT).ln().abs();
+    let distance = |layout: &Layout<'_>| {
+        let shape = (f64::from(layout.width) / f64::from(layout.height.max(1)) / ASPECT).ln().abs();
+        // a page half empty is worth a shape a third off
+        let cards = f64::from(count(layout.cards.len())) * f64::from(CARD_W) * f64::from(CARD_H);
+        shape - cards / (f64::from(layout.width) * f64::from(layout.height.max(1)))
+    };
     let mut best = with_columns(chart, most.min(2));
     for columns in 3..=most {
         let next = with_columns(chart, columns);
@@ -162,13 +172,29 @@ impl<'a> Layout<'a> {
     }
 
     /// Cards in rows from a corner; returns the lower edge.
-    fn rows(&mut self, nodes: &'a [Node], columns: usize, (x, y): (i32, i32), parent: usize) -> i32 {
-        for (at, node) in nodes.iter().enumerate() {
+    fn rows(&mut self, nodes: impl IntoIterator<Item = &'a Node>, columns: usize, (x, y): (i32, i32), parent: usize) -> i32 {
+        let nodes: Vec<&Node> = nodes.into_iter().collect();
+        // rows of about the same length: two and two rather than three and one
+        let columns = nodes.len().div_ceil(nodes.len().div_ceil(columns).max(1)).max(1);
+        let total = nodes.len().div_ceil(columns);
+        for (at, node) in nodes.into_iter().enumerate() {
             let (column, row) = (count(at % columns), count(at / columns));
             let rect = Rect { x: x + column * (CARD_W + GAP_X), y: y + row * (CARD_H + GAP_Y), w: CARD_W, h: CARD_H };
             self.cards.push(Card { node, rect, parent });
         }
-        y + rows_height(nodes.len().div_ceil(columns))
+        y + rows_height(total)
+    }
+
+    /// Mean height of the cards that a component has lines with.
+    fn partners(&self, chart: &Chart, node: &Node) -> Option<i32> {
+        let others = chart.links.iter().filter_map(|link| match node.key {
+            key if key == link.from => Some(link.to),
+            key if key == link.to => Some(link.from),
+            _ => None,
+        });
+        let heights: Vec<i32> =
+            others.filter_map(|key| self.cards.iter().find(|card| card.node.key == key)).map(|card| card.rect.y + CARD_H / 2).collect();
+        heights.iter().sum::<i32>().checked_div(count(heights.len()))
     }
 
     fn vcn(&mut self, vcn: &'a Vcn, columns: usize, (x, y): (i32, i32), region: usize) -> i32 {
@@ -219,10 +245,15 @@ fn with_columns(chart: &Chart, columns: usize) -> Layout<'_> {
         let rect = Rect { x, y: top, w: columns_width(wide) + 2 * PAD + 2 * PITCH, h: 0 };
         let frame = layout.frame(Kind::Services, None, rect, Some(region));
         let first = layout.cards.len();
-        let end = layout.rows(&chart.regional, wide, (x + PAD + PITCH, top + HEADER + PITCH), frame);
+        let heights: Vec<Option<i32>> = chart.regional.iter().map(|node| layout.partners(chart, node)).collect();
+        let mut order: Vec<usize> = (0..chart.regional.len()).collect();
+        order.sort_by_key(|at| heights[*at].unwrap_or(i32::MAX));
+        let known: Vec<i32> = heights.iter().filter_map(|height| *height).collect();
+        let wish = known.iter().sum::<i32>().checked_div(count(known.len()));
+        let end = layout.rows(order.iter().filter_map(|at| chart.regional.get(*at)), wide, (x + PAD + PITCH, top + HEADER + PITCH), frame);
         let height = (end + PAD - top).max(bottom - top);
         layout.frames[frame].rect.h = height;
-        spread(&mut layout.cards[first..], wide, top + height - PAD - end);
+        spread(&mut layout.cards[first..], top + height - PAD - end, wish);
         right = layout.frames[frame].rect.right();
         bottom = bottom.max(layout.frames[frame].rect.bottom());
     }
@@ -235,13 +266,17 @@ fn with_columns(chart: &Chart, columns: usize) -> Layout<'_> {
     layout
 }
 
-/// Spreads rows over room that is left, so that few services do not crowd in the upper corner of a tall box.
-fn spread(cards: &mut [Card<'_>], columns: usize, spare: i32) {
-    let rows = count(cards.len().div_ceil(columns));
+/// Spreads rows over room that is left, so that few services do not crowd in the upper corner of a tall box: around the
+/// height their partners stand at.
+fn spread(cards: &mut [Card<'_>], spare: i32, wish: Option<i32>) {
+    let (Some(top), Some(end)) = (cards.first().map(|card| card.rect.y), cards.last().map(|card| card.rect.bottom())) else { return };
+    let rows = (end - top + GAP_Y) / (CARD_H + GAP_Y);
     // at most a card's height between two rows: further apart they no longer look like one group
-    let extra = (spare / (rows + 1)).clamp(0, CARD_H + GAP_Y) / PITCH * PITCH;
-    let start = ((spare - extra * (rows - 1)) / 2).max(0) / PITCH * PITCH;
-    for (at, card) in cards.iter_mut().enumerate() {
-        card.rect.y += start + extra * count(at / columns);
+    let extra = (spare / (rows + 1)).clamp(0, CARD_H) / PITCH * PITCH;
+    let left = spare - extra * (rows - 1);
+    let middle = top + (end - top + extra * (rows - 1)) / 2;
+    let start = wish.map_or(left / 2, |wish| wish - middle).clamp(0, left.max(0)) / PITCH * PITCH;
+    for card in cards {
+        card.rect.y += start + extra * ((card.rect.y - top) / (CARD_H + GAP_Y));
     }
 }

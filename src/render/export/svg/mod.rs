@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use super::Subject;
 use super::model::{Chart, Link, chart};
 use super::text::{cut, width, wrap, xml};
+use crate::api::session::Language;
 use crate::catalog::service::SubnetTier;
 use labels::Label;
 use layout::{Card, Frame, HEADER, Kind, Layout, MARGIN, PITCH, Rect, SUBNET_HEADER, layout};
@@ -25,8 +26,13 @@ const TITLE_SIZE: u32 = 22;
 const BOX_SIZE: u32 = 14;
 const NAME_SIZE: u32 = 13;
 const SMALL_SIZE: u32 = 11;
+/// What a name is measured at: bold letters are about a fourteenth broader.
+const NAME_MEASURE: u32 = 14;
 /// Room for text on a card, right of the pictogram.
 const TEXT_X: i32 = 48;
+/// Names of the boxes that are no component, in Japanese and English.
+const REGION: (&str, &str) = ("リージョン", "Region");
+const SERVICES: (&str, &str) = ("リージョンのサービス", "Services of the region");
 /// One row of the legend.
 const LEGEND_ROW: i32 = 24;
 
@@ -42,25 +48,30 @@ struct Line<'a> {
 pub fn svg(subject: &Subject<'_>) -> String {
     let chart = chart(subject);
     let layout = layout(&chart);
-    let lines = connect(&chart, &layout);
+    let lines = connect(subject, &chart, &layout);
     draw(subject, &chart, &layout, &lines)
 }
 
-/// Text in a title line: left part and the room it takes.
-fn title_rect(frame: &Frame<'_>, subject_name: &str) -> Rect {
-    let text = width(subject_name, BOX_SIZE) + width(&frame.detail, SMALL_SIZE) + 40;
-    let (note, height) = match frame.kind {
-        Kind::Subnet(_) => (width(&frame.note, SMALL_SIZE) + 20, SUBNET_HEADER - 8),
-        Kind::Region | Kind::Vcn | Kind::Services => (0, HEADER - 10),
+/// What the title lines of a box take: name and note at the left, tag at the right.
+fn title_rects(subject: &Subject<'_>, frame: &Frame<'_>) -> [Rect; 2] {
+    let name = match frame.kind {
+        Kind::Region => REGION,
+        Kind::Services => SERVICES,
+        Kind::Vcn | Kind::Subnet(_) => ("", ""),
     };
-    Rect { x: frame.rect.x, y: frame.rect.y, w: text.max(note).min(frame.rect.w), h: height }
+    let name = frame.node.map_or(subject.say(name.0, name.1), |node| &node.name);
+    let text = width(name, BOX_SIZE) + width(&frame.detail, SMALL_SIZE) + 30;
+    let (note, h) = if frame.note.is_empty() { (0, HEADER - 8) } else { (width(&frame.note, SMALL_SIZE) + 20, SUBNET_HEADER - 4) };
+    let tag = (width(&tag(subject, frame), SMALL_SIZE) + 20).min(frame.rect.w);
+    let Rect { x, y, w, .. } = frame.rect;
+    [Rect { x, y, w: text.max(note).min(w), h }, Rect { x: x + w - tag, y, w: tag, h: HEADER - 8 }]
 }
 
 /// Routes every connection, short ones first, and places the words.
-fn connect<'a>(chart: &'a Chart, layout: &Layout<'_>) -> Vec<Line<'a>> {
+fn connect<'a>(subject: &Subject<'_>, chart: &'a Chart, layout: &Layout<'_>) -> Vec<Line<'a>> {
     let cards: Vec<Rect> = layout.cards.iter().map(|card| card.rect).collect();
     let boxes: Vec<Rect> = layout.frames.iter().map(|frame| frame.rect).collect();
-    let titles: Vec<Rect> = layout.frames.iter().map(|f| title_rect(f, f.node.map_or("", |node| &node.name))).collect();
+    let titles: Vec<Rect> = layout.frames.iter().flat_map(|frame| title_rects(subject, frame)).collect();
     let end = |key: usize| {
         let card = layout.cards.iter().find(|card| card.node.key == key).map(|card| End { rect: card.rect, card: true });
         let frame = || layout.frames.iter().find(|frame| frame.node.is_some_and(|node| node.key == key));
@@ -76,12 +87,22 @@ fn connect<'a>(chart: &'a Chart, layout: &Layout<'_>) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'a>> =
         ends.into_iter().filter_map(|(link, from, to)| Some(Line { link, points: router.route(&from, &to)?, label: None })).collect();
     let sheet = Rect { x: 0, y: 0, w: layout.width, h: layout.height };
+    let borders: Vec<Rect> = boxes.iter().flat_map(Rect::sides).collect();
     let mut taken: Vec<Rect> = cards.iter().map(|card| card.grown(2)).chain(titles).collect();
     for at in 0..lines.len() {
-        let others: Vec<Rect> =
-            lines.iter().enumerate().filter(|(other, _)| *other != at).flat_map(|(_, line)| labels::stretches(&line.points)).collect();
+        let others: Vec<Rect> = lines
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != at)
+            .flat_map(|(_, line)| labels::stretches(&line.points))
+            .chain(borders.iter().copied())
+            .collect();
         let line = &mut lines[at];
-        line.label = labels::place(&words(&line.link.kinds), &line.points, &taken, &others, &sheet);
+        let text = words(&line.link.kinds);
+        // where a lane is too narrow for the words, they may touch the borders of boxes
+        let lines_only = others.len() - borders.len();
+        line.label = labels::place(&text, &line.points, &taken, &others, &sheet)
+            .or_else(|| labels::place(&text, &line.points, &taken, &others[..lines_only], &sheet));
         taken.extend(line.label.as_ref().map(|label| label.rect.grown(2)));
     }
     lines
@@ -137,8 +158,8 @@ impl Sheet {
         let derived = if frame.node.is_some_and(|node| node.derived) { " derived" } else { "" };
         self.out.push_str("<g>\n");
         let (prefix, name) = match (frame.kind, frame.node) {
-            (Kind::Region, _) => (subject.say("リージョン", "Region"), String::new()),
-            (Kind::Services, _) => (subject.say("リージョンのサービス", "Services of the region"), String::new()),
+            (Kind::Region, _) => (subject.say(REGION.0, REGION.1), String::new()),
+            (Kind::Services, _) => (subject.say(SERVICES.0, SERVICES.1), String::new()),
             (_, Some(node)) => ("", node.name.clone()),
             (_, None) => ("", String::new()),
         };
@@ -168,7 +189,7 @@ impl Sheet {
         let _ =
             writeln!(self.out, r#"<path class="p" transform="translate(12 {})" d="{}"/>"#, (h - 28) / 2, pictogram::path(node.category));
         let room = w - TEXT_X - 8;
-        let name = wrap(&node.name, NAME_SIZE, room, 2);
+        let name = wrap(&node.name, NAME_MEASURE, room, 2);
         let first = if name.len() > 1 { 22 } else { 30 };
         let mut at = first;
         for line in &name {
@@ -303,10 +324,10 @@ fn draw(subject: &Subject<'_>, chart: &Chart, layout: &Layout<'_>, lines: &[Line
     sheet.rect("bg", &Rect { x: 0, y: 0, w: width_all, h: height }, 0);
     let title = cut(&chart.title, TITLE_SIZE, width_all - 2 * MARGIN);
     sheet.text("t", (MARGIN, MARGIN + 26), TITLE_SIZE, &title);
-    let all = layout.cards.len();
-    let count = match subject.say("ja", "en") {
-        "ja" => format!("コンポーネント {all}、接続 {}", lines.len()),
-        _ => format!("{all} components shown, {} connections", lines.len()),
+    let (components, connections) = (subject.spec.components.len(), subject.spec.connections.len());
+    let count = match subject.language {
+        Language::Ja => format!("コンポーネント {components}、接続 {connections}"),
+        Language::En => format!("{components} components, {connections} connections"),
     };
     sheet.text("m", (MARGIN, MARGIN + 47), SMALL_SIZE, &count);
     layout.frames.iter().for_each(|frame| sheet.frame(subject, frame));

@@ -16,8 +16,10 @@ const BEND: u32 = 40;
 const CROSSING: u32 = 25;
 /// What touching or following another line costs per raster step: a way round is nearly always better.
 const SHARED: u32 = 300;
-/// What following a box's border or crossing its title costs per raster step.
-const NUISANCE: u32 = 60;
+/// What following a box's border costs per raster step.
+const BORDER: u32 = 60;
+/// What running through a box's title costs per raster step.
+const TITLE: u32 = 200;
 /// Most ends of one line that are tried: a box has many points on its border.
 const MAX_PORTS: usize = 64;
 
@@ -52,7 +54,7 @@ pub struct Router {
     ys: Vec<i32>,
     blocked: Vec<bool>,
     /// extra cost of a point for a line in that direction: 0 horizontal, 1 vertical
-    nuisance: [Vec<bool>; 2],
+    nuisance: [Vec<u32>; 2],
     /// whether a line runs through a point: 0 horizontal, 1 vertical
     used: [Vec<bool>; 2],
 }
@@ -87,23 +89,18 @@ impl Router {
             xs,
             ys,
             blocked: vec![false; cells],
-            nuisance: [vec![false; cells], vec![false; cells]],
+            nuisance: [vec![0; cells], vec![0; cells]],
             used: [vec![false; cells], vec![false; cells]],
         };
         for card in cards {
             router.each(card, |router, at| router.blocked[at] = true);
         }
         for title in titles {
-            router.each(title, |router, at| router.nuisance.iter_mut().for_each(|n| n[at] = true));
+            router.each(title, |router, at| router.nuisance.iter_mut().for_each(|n| n[at] = TITLE));
         }
         for frame in boxes {
-            for (side, way) in [
-                (Rect { h: 0, ..*frame }, 0),
-                (Rect { y: frame.bottom(), h: 0, ..*frame }, 0),
-                (Rect { w: 0, ..*frame }, 1),
-                (Rect { x: frame.right(), w: 0, ..*frame }, 1),
-            ] {
-                router.each(&side, |router, at| router.nuisance[way][at] = true);
+            for (side, way) in frame.sides().into_iter().zip([0, 0, 1, 1]) {
+                router.each(&side, |router, at| router.nuisance[way][at] = BORDER);
             }
         }
         router
@@ -171,10 +168,7 @@ impl Router {
         if self.used[across][at] {
             cost += CROSSING;
         }
-        if self.nuisance[along][at] {
-            cost += NUISANCE;
-        }
-        cost
+        cost + self.nuisance[along][at]
     }
 
     /// Draws one line: its corners from `from` to `to`, or None when there is no way (which the gaps between cards rule
