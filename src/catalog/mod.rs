@@ -8,6 +8,7 @@
 
 mod check;
 pub mod mapping;
+pub mod questions;
 pub mod service;
 #[cfg(test)]
 mod tests;

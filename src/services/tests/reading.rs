@@ -179,7 +179,7 @@ async fn a_large_plan_is_paged_within_the_budget_without_losing_a_change() {
         .map(|n| json!({ "address": format!("oci_core_subnet.subnet_with_a_rather_long_name_{n:03}"), "mode": "managed",
             "change": { "actions": ["delete", "create"], "replace_paths": [["cidr_block"]], "before": { "cidr_block": "a" }, "after": { "cidr_block": "b" } } }))
         .collect();
-    kit.blob(&session, "plan-1", JobBlob::PlanJson, &json!({ "resource_changes": changes }).to_string()).await;
+    kit.blob(&session, "plan-1", JobBlob::PlanJson, &json!({ "format_version": "1.2", "resource_changes": changes }).to_string()).await;
     let mut seen = std::collections::BTreeSet::new();
     let mut cursor = None;
     loop {
@@ -205,7 +205,7 @@ async fn one_resource_is_shown_before_and_after_with_secrets_masked() {
     let session = kit.design(awaiting()).await;
     let resource = |address: &str| GetPlan { detail: Some(Detail::Resource), address: Some(address.into()), ..get_plan(&session) };
     assert_eq!(code(kit.services.get_plan(resource("oci_core_subnet.app")).await), Code::StorageUnavailable, "not stored");
-    let show = json!({ "resource_changes": [{ "address": "oci_core_subnet.app", "mode": "managed", "change": { "actions": ["delete", "create"],
+    let show = json!({ "format_version": "1.2", "resource_changes": [{ "address": "oci_core_subnet.app", "mode": "managed", "change": { "actions": ["delete", "create"],
         "replace_paths": [["cidr_block"]], "before": { "cidr_block": "10.0.0.0/24", "key": "hunter2" }, "after": { "cidr_block": "10.0.1.0/24", "key": "hunter3" },
         "before_sensitive": { "key": true }, "after_sensitive": { "key": true } } }] });
     kit.blob(&session, "plan-1", JobBlob::PlanJson, &show.to_string()).await;
