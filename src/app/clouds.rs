@@ -19,7 +19,9 @@ use crate::terraform::{self, Lookup};
 pub async fn provide(args: SandboxProviderArgs) -> anyhow::Result<()> {
     let SandboxProviderArgs { socket, cloud, types, idle } = args;
     let options = provider::Options { socket, cloud_dir: cloud, types: types.into_iter().collect(), idle_exit: Duration::from_secs(idle) };
-    Ok(provider::serve(options).await?)
+    // it brings its own small runtime, so that it is the same wherever it is called from
+    tokio::task::spawn_blocking(move || provider::serve(options)).await??;
+    Ok(())
 }
 
 /// Every cloud under one directory, one per design uid.
@@ -114,7 +116,7 @@ impl SandboxAdmin for Clouds {
             .find(|error| error.status == status && error.code == code)
             .map(|error| error.message);
         let message = message.or(usual).unwrap_or_else(|| code.clone());
-        let mut wanted = Fault::error(operation, &resource_type, OciError::new(status, code, message));
+        let mut wanted = Fault::error(operation, &resource_type, OciError::new(status, &code, message));
         wanted.times = times.map(u64::from);
         wanted.delay_ms = delay_ms.unwrap_or(0);
         self.with(design_uid, move |cloud| {

@@ -109,7 +109,6 @@ pub(crate) struct Core {
     pub(crate) api: ApiServer,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) clock: Arc<dyn Clock>,
     ctx: Arc<Ctx>,
     clouds: Arc<clouds::Clouds>,
     controlling: Arc<AtomicBool>,
@@ -146,11 +145,11 @@ impl Core {
             runner: Arc::new(LocalRunner::new(runner)?),
             lookup: clouds.clone(),
             knowledge: Arc::new(knowledge),
-            clock: clock.clone(),
+            clock,
             settings: controller_settings(settings)?,
             host: Host { name: process::host_name(), boot_id: process::boot_id(), epoch: api.epoch() },
         });
-        Ok(Core { api, blobs, catalog, clock, ctx: Arc::new(ctx), clouds, controlling: Arc::default() })
+        Ok(Core { api, blobs, catalog, ctx: Arc::new(ctx), clouds, controlling: Arc::default() })
     }
 
     /// Services for a caller.

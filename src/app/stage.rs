@@ -73,7 +73,10 @@ impl Backstage for Stage {
             return Ok(Vec::new());
         }
         let resources = tokio::task::spawn_blocking(move || Cloud::open(dir)?.list()).await??;
-        Ok(resources.into_iter().map(|resource| CloudResource { id: resource.id, kind: resource.resource_type, attributes: resource.attributes }).collect())
+        // a part of another resource has a composite import id; Terraform knows it by its own
+        let own_id = |resource: &crate::sandbox::CloudResource| resource.text("id").unwrap_or(&resource.id).to_owned();
+        let seen = resources.into_iter().map(|resource| CloudResource { id: own_id(&resource), kind: resource.resource_type, attributes: resource.attributes });
+        Ok(seen.collect())
     }
 
     async fn state_list(&self, data_dir: &Path, design_uid: &str) -> anyhow::Result<Vec<String>> {

@@ -51,6 +51,77 @@ pub fn masked(value: &Value, marks: &Value, unknown: &Value) -> Value {
     }
 }
 
+/// A `terraform show -json` document without the values of secrets, in the same shape: what is kept and shown of a plan.
+/// Marked by Terraform itself (`*_sensitive`, `sensitive_values`, `sensitive`), named like a secret, declared a secret
+/// variable, or equal to a known value: each alone is enough.
+pub fn redacted_plan(show: &Value, secret_variables: &BTreeSet<&str>, redactor: &Redactor) -> Value {
+    let mut plan = show.clone();
+    if let Some(variables) = plan.get_mut("variables").and_then(Value::as_object_mut) {
+        for (_, variable) in variables.iter_mut().filter(|(name, _)| secret_variables.contains(name.as_str())) {
+            variable["value"] = Value::from(SENSITIVE);
+        }
+    }
+    hide(&mut plan, redactor);
+    plan
+}
+
+/// Replaces in place, going by the marks that stand beside the values.
+fn hide(value: &mut Value, redactor: &Redactor) {
+    match value {
+        Value::Object(members) => {
+            for (plain, marks) in [("before", "before_sensitive"), ("after", "after_sensitive"), ("values", "sensitive_values")] {
+                if let Some(marks) = members.get(marks).cloned()
+                    && let Some(plain) = members.get_mut(plain)
+                {
+                    cover(plain, &marks);
+                }
+            }
+            if members.get("sensitive") == Some(&Value::Bool(true))
+                && let Some(plain) = members.get_mut("value")
+            {
+                *plain = Value::from(SENSITIVE);
+            }
+            for (name, member) in members.iter_mut() {
+                if member.is_string() && names_secret(name) {
+                    *member = Value::from(SENSITIVE);
+                } else {
+                    hide(member, redactor);
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| hide(element, redactor)),
+        Value::String(text) => {
+            let clean = redactor.text(text);
+            if clean != *text {
+                *text = clean;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Replaces what `marks` (Terraform's shape: `true` where something is sensitive) points at.
+fn cover(value: &mut Value, marks: &Value) {
+    match marks {
+        Value::Bool(true) if !value.is_null() => *value = Value::from(SENSITIVE),
+        Value::Object(marks) => {
+            for (name, marks) in marks {
+                if let Some(member) = value.get_mut(name) {
+                    cover(member, marks);
+                }
+            }
+        }
+        Value::Array(marks) => {
+            for (index, marks) in marks.iter().enumerate() {
+                if let Some(element) = value.get_mut(index) {
+                    cover(element, marks);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 fn names_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_NAMES.iter().any(|secret| name == *secret || name.ends_with(&format!("_{secret}")))

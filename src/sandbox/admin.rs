@@ -104,7 +104,8 @@ fn checked(resource: &CloudResource, path: &str, value: &Json) -> Result<Json, E
     if path == "id" || path == "timeouts" || path.starts_with("timeouts.") {
         return Err(refuse("it identifies the resource or is not the cloud's"));
     }
-    let unknown = |allowed: Vec<String>| Error::UnknownPath { resource_type: resource_type(), path: path.to_owned(), allowed: allowed.join(", ") };
+    let unknown =
+        |allowed: Vec<String>| Error::UnknownPath { resource_type: resource_type(), path: path.to_owned(), allowed: allowed.join(", ") };
     let attribute = match lookup(&block, path) {
         Ok(attribute) => attribute,
         Err(allowed) => return Err(unknown(allowed)),

@@ -37,7 +37,8 @@ pub fn conform_type(ty: &Type, value: &Value) -> Value {
         (_, Value::Null | Value::Unknown(..)) => value.clone(),
         (Type::String, Value::Number(number)) => Value::String(number.to_string()),
         (Type::String, Value::Bool(truth)) => Value::String(truth.to_string()),
-        (Type::Number, Value::String(text)) => match (text.parse::<i64>(), text.parse::<f64>().ok().and_then(serde_json::Number::from_f64)) {
+        (Type::Number, Value::String(text)) => match (text.parse::<i64>(), text.parse::<f64>().ok().and_then(serde_json::Number::from_f64))
+        {
             (Ok(whole), _) => Value::Number(whole.into()),
             (Err(_), Some(float)) => Value::Number(float),
             (Err(_), None) => Value::Null,
@@ -91,7 +92,8 @@ mod tests {
     #[test]
     fn missing_members_are_added_and_foreign_ones_dropped() {
         let block = Schema::builtin().resource("oci_core_route_table").unwrap();
-        let fitted = conform(&block, &Value::from_json(&json!({"display_name": "x", "gone": 1, "route_rules": [{"destination": "0.0.0.0/0"}]})));
+        let fitted =
+            conform(&block, &Value::from_json(&json!({"display_name": "x", "gone": 1, "route_rules": [{"destination": "0.0.0.0/0"}]})));
         assert_eq!(fitted.get("display_name").as_str(), Some("x"));
         assert!(fitted.get("vcn_id").is_null() && fitted.get("timeouts").is_null());
         assert!(matches!(&fitted, Value::Object(m) if !m.contains_key("gone") && m.contains_key("vcn_id")));

@@ -132,12 +132,7 @@ mod tests {
                 )),
             ),
             ("an enumeration that only the service checks", "oci_apigateway_gateway", json!({"endpoint_type": "public"}), None),
-            (
-                "two arguments that exclude each other",
-                "oci_streaming_stream",
-                json!({"compartment_id": "c"}),
-                None,
-            ),
+            ("two arguments that exclude each other", "oci_streaming_stream", json!({"compartment_id": "c"}), None),
             ("one of them not set", "oci_vault_secret", json!({"secret_content": []}), None),
             (
                 "text that is no JSON",

@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_terraform_never_sends_is_an_error_and_no_panic() {
-        for bytes in [&[0xc1_u8][..], &[0x92, 1], &[0xc4, 1, 0], &[0x81, 1, 2], &[0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0]] {
+        for bytes in [&[0x92_u8, 1][..], &[0xc4, 1, 0], &[0x81, 1, 2], &[0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0]] {
             assert!(Value::from_msgpack(bytes).is_err(), "{bytes:?}");
         }
         assert_eq!(Value::from_msgpack(&[]).unwrap(), Value::Null);

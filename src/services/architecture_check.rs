@@ -18,7 +18,7 @@ const MAX_VARIABLES: usize = 100;
 
 /// Refused at the door: a structural error.
 pub(super) fn is_structural(finding: &Finding) -> bool {
-    finding.severity == Severity::Error && finding.rule.starts_with("structure.")
+    finding.severity == Severity::Error && ["structure.", "config."].iter().any(|family| finding.rule.starts_with(family))
 }
 
 pub(super) fn problem(finding: &Finding, spec: &DesignSpec) -> Problem {

@@ -16,6 +16,7 @@ use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{Reason, Time, WhoActs};
 use crate::blobs::{BlobKey, JobBlob};
 use crate::plan::canonical::sha256_hex;
+use crate::plan::mask::{Redactor, redacted_plan};
 use crate::plan::{PlanView, StateView, diagnostics};
 
 type Environment = BTreeMap<OsString, OsString>;
@@ -104,6 +105,15 @@ impl LocalRunner {
         end
     }
 
+    /// The plan's JSON as it is kept: no value of a secret is in it.
+    fn without_secrets(&self, input: &RunInput, json: &[u8]) -> Result<Vec<u8>, Error> {
+        let broken = |error: serde_json::Error| io_error("keep the plan")(error.into());
+        let names: BTreeSet<&str> = input.secrets.keys().map(String::as_str).collect();
+        let redactor = Redactor::new(input.secrets.values().map(|secret| secret.0.as_str()));
+        let show: Value = serde_json::from_slice(json).map_err(broken)?;
+        serde_json::to_vec(&redacted_plan(&show, &names, &redactor)).map_err(broken)
+    }
+
     /// Reads the plan and keeps it in blobs, before anybody hears of it.
     async fn record(&self, input: &RunInput, job: &mut Job<'_>, env: &Environment, state: Option<&StateView>) -> Result<Outcome, Error> {
         let args = args::show(&job.dir.relative(PLAN));
@@ -123,7 +133,7 @@ impl LocalRunner {
         let plan_sha256 = sha256_hex(&plan_file);
         let keys = [JobBlob::Plan, JobBlob::PlanJson].map(|what| BlobKey::job(&input.design_uid, &input.job, what));
         self.options.blobs.put(&keys[0], plan_file.into()).await?;
-        self.options.blobs.put(&keys[1], json.into()).await?;
+        self.options.blobs.put(&keys[1], self.without_secrets(input, &json)?.into()).await?;
         let created_at = self.options.clock.now();
         let is_held = |address: &String| state.is_some_and(|state| state.resources.contains_key(address));
         let record = PlanRecord {

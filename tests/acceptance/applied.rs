@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::world::{EDITOR, World, small};
+use crate::world::{World, small};
 
 #[tokio::test]
 async fn state_cloud_and_status_name_the_same_resources_and_nothing_is_left_to_do() {
@@ -15,7 +15,7 @@ async fn state_cloud_and_status_name_the_same_resources_and_nothing_is_left_to_d
     let uid = world.uid(&name).await;
     let work = world.work_dir(&uid);
 
-    let listed: BTreeSet<String> = terraform(&world, &work, &["state", "list"]).1.lines().map(str::to_owned).filter(|line| !line.starts_with("data.")).collect();
+    let listed: BTreeSet<String> = terraform(&work, &["state", "list"], &[]).1.lines().map(str::to_owned).filter(|line| !line.starts_with("data.")).collect();
     let status: BTreeSet<String> =
         design.status.as_ref().and_then(|status| status.resources.as_ref()).expect("resources").items.iter().map(|item| item.address.clone()).collect();
     let tagged_or_like = world.cloud(&name).await.list().expect("cloud").len();
@@ -23,8 +23,10 @@ async fn state_cloud_and_status_name_the_same_resources_and_nothing_is_left_to_d
     assert_eq!(listed.len(), tagged_or_like, "terraform state list = the cloud");
     assert!(listed.len() > 5, "{listed:?}");
 
-    let (code, output) = terraform(&world, &work, &["fmt", "-check", "-diff"]);
+    let (code, output) = terraform(&work, &["fmt", "-check", "-diff"], &[]);
     assert_eq!(code, 0, "terraform fmt -check:\n{output}");
+    let (code, output) = terraform(&work, &["plan", "-detailed-exitcode", "-input=false", "-no-color"], &world.by_hand(&uid).await);
+    assert_eq!(code, 0, "a bare terraform plan has nothing to do:\n{output}");
 
     let status = design.status.expect("status");
     assert_eq!((status.sync, status.health), (Some(galley::api::design::Sync::Synced), Some(galley::api::design::Health::Healthy)));
@@ -55,16 +57,16 @@ async fn an_applied_design_starts_no_terraform_however_often_it_is_rung() {
     world.edit(&name, json!({"suspend": false})).await;
     world.until_reason(&name, "Synced").await;
     assert_eq!(world.runs().len(), before, "after a restart: {:?}", world.runs());
-    let _ = EDITOR;
 }
 
 /// Runs terraform itself, as a person would, in a working directory. Gives exit code and output.
-fn terraform(_world: &World, dir: &std::path::Path, arguments: &[&str]) -> (i32, String) {
+fn terraform(dir: &std::path::Path, arguments: &[&str], env: &[(String, String)]) -> (i32, String) {
     let output = std::process::Command::new("terraform")
         .args(arguments)
         .current_dir(dir)
         .env_remove("TF_CLI_CONFIG_FILE")
         .env("CHECKPOINT_DISABLE", "1")
+        .envs(env.iter().cloned())
         .output()
         .expect("terraform");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

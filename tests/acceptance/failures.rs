@@ -81,7 +81,7 @@ async fn a_quota_error_leaves_exactly_what_does_not_depend_on_it_and_a_retry_fin
     world.approve(&name, EDITOR).await;
     let failed = failure(&world, &name, WhoActs::Stalled).await;
 
-    let graph = graph(&world.work_dir(&uid), &[]);
+    let graph = graph(&world.work_dir(&uid), &world.by_hand(&uid).await);
     let managed: BTreeSet<String> = graph.keys().filter(|node| node.starts_with("oci_")).cloned().collect();
     let roots: BTreeSet<String> = managed.iter().filter(|node| node.starts_with("oci_core_nat_gateway.")).cloned().collect();
     assert!(!roots.is_empty(), "the design has a NAT gateway: {managed:?}");

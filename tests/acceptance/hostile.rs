@@ -10,7 +10,7 @@ fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     let many: Vec<Value> = (0..201).map(|number| json!({"id": format!("b{number}"), "service_type": "objectstorage", "config": {}})).collect();
     vec![
         ("an unknown service type", json!({"components": [{"id": "x", "service_type": "mainframe", "config": {}}]}), "invalid_design", "mainframe"),
-        ("an unknown key", json!({"components": [{"id": "net", "service_type": "vcn", "config": {"cidr": "10.0.0.0/16"}}]}), "invalid_design", "cidr"),
+        ("an unknown key", json!({"components": [{"id": "net", "service_type": "vcn", "config": {"cidr_block": "10.0.0.0/16", "shade": "green"}}]}), "invalid_design", "shade"),
         (
             "a value outside the choices",
             json!({"components": [{"id": "lake", "service_type": "objectstorage", "config": {"storage_tier": "Lukewarm"}}]}),

@@ -34,7 +34,8 @@ async fn a_generated_password_is_in_the_cloud_and_the_secrets_blob_and_nowhere_e
 
     // documents, MCP answers and logs
     let mcp = world.mcp().await;
-    let job = world.status(&name).await.plan.expect("plan").job;
+    let jobs = world.jobs().list(&Default::default()).await.expect("jobs").items;
+    let job = jobs.iter().find_map(|job| job.metadata.name.clone().filter(|name| name.contains("-apply-"))).expect("an apply");
     let mut said = String::new();
     for (tool, arguments) in [
         ("get_session", json!({"session_id": name})),

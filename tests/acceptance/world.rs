@@ -322,6 +322,20 @@ impl World {
         galley::sandbox::Cloud::open(&self.data_dir().join("sandbox").join(uid)).expect("cloud")
     }
 
+    /// What a person adds to the environment to run terraform by hand in the working directory of a sandbox design: the
+    /// provider that listens, and the secrets that do not lie there.
+    pub async fn by_hand(&self, uid: &str) -> Vec<(String, String)> {
+        use galley::terraform::{ProviderHost, ReattachHost, ReattachOptions, secrets};
+        let mut options = ReattachOptions::sandbox(env!("CARGO_BIN_EXE_galley"), self.data_dir().join("run"), self.data_dir().join("sandbox"));
+        options.args.extend(["--idle".to_owned(), "60".to_owned()]);
+        let host = ReattachHost::new(options);
+        let env = host.prepare(uid, galley::api::design::Target::Sandbox, &Default::default()).await.expect("provider");
+        let blobs = galley::blobs::FsBlobs::open(&self.data_dir().join("blobs")).await.expect("blobs");
+        let secrets = secrets::read(&blobs, uid).await.expect("secrets");
+        let variables = secrets.into_iter().map(|(name, stored)| (format!("TF_VAR_{name}"), stored.value.0));
+        env.into_iter().chain(variables).collect()
+    }
+
     pub fn work_dir(&self, uid: &str) -> PathBuf {
         self.data_dir().join("work").join(uid)
     }

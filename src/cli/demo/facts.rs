@@ -197,8 +197,8 @@ fn change(item: &Value) -> Option<Change> {
     Some(Change {
         address: text(item, &["address"])?,
         action,
-        replace_paths: strings(item, &["replace_paths"]),
-        changed_paths: strings(item, &["changed_paths"]),
+        replace_paths: strings(item, &["forced_by", "replace_paths"]),
+        changed_paths: strings(item, &["changed", "changed_paths"]),
     })
 }
 

@@ -124,7 +124,10 @@ fn targets() -> &'static BTreeMap<String, Target> {
 impl Call<'_> {
     fn target(&self) -> (&str, String) {
         let known = targets().get(self.resource_type);
-        let url = known.map_or_else(|| format!("https://iaas.{}.oraclecloud.com", self.region.id), |target| target.url.replace("{region}", &self.region.id));
+        let url = known.map_or_else(
+            || format!("https://iaas.{}.oraclecloud.com", self.region.id),
+            |target| target.url.replace("{region}", &self.region.id),
+        );
         let url = if self.region.domain == "oraclecloud.com" { url } else { url.replace("oraclecloud.com", &self.region.domain) };
         match self.operation {
             Operation::Create => (known.map_or("POST", |target| target.method.as_str()), url),

@@ -216,7 +216,11 @@ mod tests {
         assert_eq!(import_id(rule_type, &state, state.get("id").as_str().unwrap()), rule.import);
         let key = Value::Object(imported("oci_kms_key", "managementEndpoint/https://x/keys/ocid1.key"));
         assert_eq!((key.get("management_endpoint").as_str(), key.get("id").as_str()), (Some("https://x"), Some("ocid1.key")));
-        let lb = mint("oci_load_balancer_backend", &Value::from_json(&json!({"load_balancer_id": "l", "backendset_name": "s", "ip_address": "10.0.0.2", "port": 80})), &region);
+        let lb = mint(
+            "oci_load_balancer_backend",
+            &Value::from_json(&json!({"load_balancer_id": "l", "backendset_name": "s", "ip_address": "10.0.0.2", "port": 80})),
+            &region,
+        );
         assert_eq!(lb.id, "loadBalancers/l/backendSets/s/backends/10.0.0.2:80");
     }
 }

@@ -23,8 +23,8 @@ mod refuse;
 mod refuse_network;
 mod region;
 
-pub use error::OciError;
 pub(crate) use error::Call;
+pub use error::OciError;
 pub(crate) use identity::{digest, import_id, imported, stable_ocid};
 pub(crate) use region::{DEFAULT_REGION, Region};
 

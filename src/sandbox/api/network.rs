@@ -42,11 +42,9 @@ fn vcn(context: &Context<'_>, value: &mut Value) {
     }
     let single = value.get("cidr_block").clone();
     value.settle("cidr_blocks", Value::List(vec![single]));
-    for (name, kind) in [
-        ("default_route_table_id", "routetable"),
-        ("default_security_list_id", "securitylist"),
-        ("default_dhcp_options_id", "dhcpoptions"),
-    ] {
+    for (name, kind) in
+        [("default_route_table_id", "routetable"), ("default_security_list_id", "securitylist"), ("default_dhcp_options_id", "dhcpoptions")]
+    {
         value.settle(name, Value::text(ocid(kind, context.region)));
     }
     let domain = value.get("dns_label").as_str().map(|label| format!("{label}.oraclevcn.com"));
@@ -83,7 +81,8 @@ pub(crate) fn is_private(state: &State, subnet_id: &str) -> Option<bool> {
 }
 
 /// Where resources keep addresses that they take from a subnet.
-const ADDRESS_KEYS: [&str; 6] = ["private_ip", "ip_address", "private_endpoint_ip", "private_ip_address", "primary_db_endpoint_private_ip", "private_endpoint"];
+const ADDRESS_KEYS: [&str; 6] =
+    ["private_ip", "ip_address", "private_endpoint_ip", "private_ip_address", "primary_db_endpoint_private_ip", "private_endpoint"];
 
 /// Hands out addresses of one subnet: the network's first two and the last are the service's (network, router, broadcast).
 pub(crate) struct Addresses {

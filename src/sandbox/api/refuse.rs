@@ -44,6 +44,9 @@ impl Check<'_> {
 /// Judges a create or an update.
 pub(crate) fn write(check: &Check<'_>) -> Verdict {
     enumerations(check.block, check.value)?;
+    if check.own.is_none() {
+        required(check)?;
+    }
     parents(check, check.value)?;
     refuse_network::write(check)?;
     match check.resource_type {
@@ -56,6 +59,37 @@ pub(crate) fn write(check: &Check<'_>) -> Verdict {
         "oci_containerengine_node_pool" => node_pool(check),
         "oci_core_instance" => instance(check),
         _ => Ok(()),
+    }
+}
+
+/// What the API wants on create although the schema calls it optional: type, one of these, unless this is given (a copy or a
+/// restore brings it along). Only what is certain from the API reference.
+const REQUIRED: [(&str, &[&str], &str); 13] = [
+    ("oci_core_instance", &["shape"], "instance_configuration_id"),
+    ("oci_core_instance", &["source_details", "image"], "instance_configuration_id"),
+    ("oci_core_instance", &["create_vnic_details", "subnet_id"], "instance_configuration_id"),
+    ("oci_containerengine_node_pool", &["node_config_details", "subnet_ids"], ""),
+    ("oci_containerengine_node_pool", &["node_source_details", "node_image_id", "node_image_name"], ""),
+    ("oci_database_autonomous_database", &["admin_password", "secret_id"], "source"),
+    ("oci_mysql_mysql_db_system", &["admin_username"], "source"),
+    ("oci_mysql_mysql_db_system", &["admin_password"], "source"),
+    ("oci_psql_db_system", &["credentials"], "source"),
+    ("oci_functions_function", &["image", "source_details"], ""),
+    ("oci_streaming_stream", &["compartment_id", "stream_pool_id"], ""),
+    ("oci_vault_secret", &["secret_content", "secret_generation_context"], "enable_auto_generation"),
+    ("oci_load_balancer_load_balancer", &["subnet_ids"], ""),
+];
+
+fn required(check: &Check<'_>) -> Verdict {
+    let given = |name: &&str| match check.value.get(name) {
+        Value::Null | Value::Unknown(..) => false,
+        Value::List(elements) => !elements.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
+    };
+    let rules = REQUIRED.iter().filter(|(resource_type, _, unless)| *resource_type == check.resource_type && !given(unless));
+    match rules.into_iter().find(|(_, names, _)| !names.iter().any(given)) {
+        Some((_, names, _)) => Err(OciError::new(400, "MissingParameter", format!("{} is required", camel(names[0])))),
+        None => Ok(()),
     }
 }
 
@@ -134,7 +168,9 @@ fn exists(state: &State, id: &str) -> bool {
     }
     // Default children of a VCN exist without being resources of their own.
     let defaults = ["default_route_table_id", "default_security_list_id", "default_dhcp_options_id"];
-    state.resources().any(|resource| resource.resource_type == "oci_core_vcn" && defaults.iter().any(|name| resource.text(name) == Some(id)))
+    state
+        .resources()
+        .any(|resource| resource.resource_type == "oci_core_vcn" && defaults.iter().any(|name| resource.text(name) == Some(id)))
 }
 
 fn bucket(check: &Check<'_>) -> Verdict {
@@ -155,9 +191,7 @@ fn nosql(check: &Check<'_>) -> Verdict {
     if check.text("name").bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.' || byte == b':') {
         return Ok(());
     }
-    Err(OciError::invalid(
-        "Table, index and unquoted field names may contain only alphanumeric values plus the character \"_\"",
-    ))
+    Err(OciError::invalid("Table, index and unquoted field names may contain only alphanumeric values plus the character \"_\""))
 }
 
 fn autonomous(check: &Check<'_>) -> Verdict {
@@ -165,15 +199,22 @@ fn autonomous(check: &Check<'_>) -> Verdict {
         return Err(OciError::invalid("Configure access control for Autonomous AI Database is not supported."));
     }
     let name = check.text("db_name");
-    if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) || name.len() > 30 {
-        return Err(OciError::invalid(format!("The Autonomous Database name {name} is not valid: it must begin with a letter and can contain a maximum of 30 alphanumeric characters.")));
+    if !name.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        || name.len() > 30
+    {
+        return Err(OciError::invalid(format!(
+            "The Autonomous Database name {name} is not valid: it must begin with a letter and can contain a maximum of 30 alphanumeric characters."
+        )));
     }
     if check.siblings().any(|other| other.text("db_name").is_some_and(|other| other.eq_ignore_ascii_case(name))) {
         return Err(OciError::invalid(format!("An Autonomous Database with name {name} already exists.")));
     }
     let password = check.text("admin_password");
     if !password.is_empty() && !good_password(password) {
-        return Err(OciError::invalid("The password does not meet the requirements: 12 to 30 characters, at least one uppercase letter, one lowercase letter and one number, no double quote and no username \"admin\"."));
+        return Err(OciError::invalid(
+            "The password does not meet the requirements: 12 to 30 characters, at least one uppercase letter, one lowercase letter and one number, no double quote and no username \"admin\".",
+        ));
     }
     Ok(())
 }

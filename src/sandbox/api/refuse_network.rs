@@ -104,7 +104,9 @@ fn rule(check: &Check<'_>) -> Verdict {
             if let [Some(min), Some(max)] = bounds
                 && !(1.0..=65_535.0).contains(&min) | !(1.0..=65_535.0).contains(&max) | (min > max)
             {
-                return Err(OciError::invalid(format!("The port range {min}-{max} is invalid: ports are 1 to 65535, min is not above max.")));
+                return Err(OciError::invalid(format!(
+                    "The port range {min}-{max} is invalid: ports are 1 to 65535, min is not above max."
+                )));
             }
         }
     }
@@ -115,7 +117,9 @@ fn rule(check: &Check<'_>) -> Verdict {
 fn holders(resource_type: &str) -> &'static [&'static str] {
     match resource_type {
         "oci_core_vcn" => &["vcn_id"],
-        "oci_core_subnet" => &["subnet_id", "subnet_ids", "primary_subnet_id", "target_subnet_id", "service_lb_subnet_ids", "pod_subnet_ids"],
+        "oci_core_subnet" => {
+            &["subnet_id", "subnet_ids", "primary_subnet_id", "target_subnet_id", "service_lb_subnet_ids", "pod_subnet_ids"]
+        }
         "oci_core_network_security_group" => &["nsg_ids", "network_security_group_ids", "backend_nsg_ids", "pod_nsg_ids"],
         "oci_core_route_table" => &["route_table_id"],
         "oci_core_security_list" => &["security_list_ids"],

@@ -39,7 +39,12 @@ impl Region {
         let found = table().iter().find(|(id, row)| id.as_str() == name || row.key == name);
         match found {
             Some((id, row)) => Region { id: id.clone(), key: row.key.clone(), realm: row.realm.clone(), domain: row.domain.clone() },
-            None => Region { id: name.to_owned(), key: name.chars().take(3).collect(), realm: "oc1".to_owned(), domain: "oraclecloud.com".to_owned() },
+            None => Region {
+                id: name.to_owned(),
+                key: name.chars().take(3).collect(),
+                realm: "oc1".to_owned(),
+                domain: "oraclecloud.com".to_owned(),
+            },
         }
     }
 

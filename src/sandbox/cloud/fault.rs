@@ -134,13 +134,13 @@ pub enum CannedFault {
     OutOfCapacity,
     /// 409-IncorrectState on create: the tenancy does not have the feature
     FeatureNotEnabled,
-    /// 429-TooManyRequests on create, update, delete and read
+    /// 429-TooManyRequests on everything
     Throttled,
     /// 404-NotAuthorizedOrNotFound on everything: the policy is gone
     LostPermission,
-    /// 409-LockConflict on everything that writes
+    /// 409-LockConflict on create
     Conflict,
-    /// 409-IncorrectState on update and delete
+    /// 409-IncorrectState on update
     IncorrectState,
     /// 503-ServiceUnavailable on everything
     Unavailable,

@@ -44,7 +44,11 @@ impl Journal {
     }
 
     /// Runs `work` with the state brought up to date. Exclusive over all processes.
-    pub(super) fn with_lock<T>(&mut self, state: &mut State, work: impl FnOnce(&mut Journal, &mut State) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn with_lock<T>(
+        &mut self,
+        state: &mut State,
+        work: impl FnOnce(&mut Journal, &mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         self.lock.lock().map_err(io("lock", &self.dir.join(LOCK)))?;
         let result = self.refresh(state).and_then(|()| work(self, state));
         if result.is_err() {
@@ -62,10 +66,10 @@ impl Journal {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(io("read", &path)(error)),
         };
-        if let (Some(open), Some(metadata)) = (&self.file, &on_disk) {
-            if open.inode == metadata.ino() && open.good == metadata.len() {
-                return Ok(());
-            }
+        if let (Some(open), Some(metadata)) = (&self.file, &on_disk)
+            && (open.inode, open.good) == (metadata.ino(), metadata.len())
+        {
+            return Ok(());
         }
         let fits = matches!((&self.file, &on_disk), (Some(open), Some(now)) if open.inode == now.ino() && open.good <= now.len());
         if !fits {

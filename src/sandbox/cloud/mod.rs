@@ -259,7 +259,8 @@ impl Cloud {
     pub fn set(&self, id: &str, path: &str, value: Json) -> Result<Json, Error> {
         self.transact(|transaction| {
             let mut resource = transaction.state.get(id).cloned().ok_or_else(|| Error::NotFound { id: id.to_owned() })?;
-            let unknown = Error::UnknownPath { resource_type: resource.resource_type.clone(), path: path.to_owned(), allowed: String::new() };
+            let unknown =
+                Error::UnknownPath { resource_type: resource.resource_type.clone(), path: path.to_owned(), allowed: String::new() };
             let place = place(&mut resource.attributes, path).ok_or(unknown)?;
             let old = std::mem::replace(place, value);
             resource.tags = tags_of(&resource.attributes);
@@ -371,7 +372,9 @@ fn covers(value: &Json, wanted: &Json) -> bool {
             want.is_empty() || have.len() == want.len() && want.iter().all(|want| have.iter().any(|have| covers(have, want)))
         }
         (Json::Number(have), Json::Number(want)) => have.as_f64() == want.as_f64(),
-        (have, want) => have == want || want.as_object().is_some_and(serde_json::Map::is_empty) || want.as_array().is_some_and(Vec::is_empty),
+        (have, want) => {
+            have == want || want.as_object().is_some_and(serde_json::Map::is_empty) || want.as_array().is_some_and(Vec::is_empty)
+        }
     }
 }
 

@@ -145,8 +145,16 @@ fn a_fault_reads_back_as_it_was_written() {
 fn resources_are_found_by_tags_and_by_likeness() {
     let dir = tempfile::tempdir().unwrap();
     let cloud = Cloud::open(dir.path()).unwrap();
-    make(&cloud, "a", json!({"id": "x", "name": "n", "ports": [{"min": 1, "max": null}], "freeform_tags": {TAG_DESIGN: "d", TAG_ADDRESS: "oci_core_vcn.a"}}));
-    make(&cloud, "b", json!({"id": "y", "name": "n", "ports": [{"min": 1, "max": 2}], "freeform_tags": {TAG_DESIGN: "other", TAG_ADDRESS: "oci_core_vcn.a"}}));
+    make(
+        &cloud,
+        "a",
+        json!({"id": "x", "name": "n", "ports": [{"min": 1, "max": null}], "freeform_tags": {TAG_DESIGN: "d", TAG_ADDRESS: "oci_core_vcn.a"}}),
+    );
+    make(
+        &cloud,
+        "b",
+        json!({"id": "y", "name": "n", "ports": [{"min": 1, "max": 2}], "freeform_tags": {TAG_DESIGN: "other", TAG_ADDRESS: "oci_core_vcn.a"}}),
+    );
     let found = cloud.find_by_tags("d", "oci_core_vcn.a").unwrap();
     assert_eq!(found.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["a"]);
     let like = |planned: Json, excluding: &[&str]| {

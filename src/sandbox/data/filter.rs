@@ -18,7 +18,8 @@ pub(super) fn apply(question: &Question<'_>, value: &mut Value) {
         attribute.computed && matches!(&attribute.ty, Type::List(element) if matches!(**element, Type::Object(_)))
     });
     for (name, attribute) in lists {
-        let wrapped = matches!(&attribute.ty, Type::List(element) if matches!(&**element, Type::Object(fields) if fields.contains_key("items")));
+        let wrapped =
+            matches!(&attribute.ty, Type::List(element) if matches!(&**element, Type::Object(fields) if fields.contains_key("items")));
         let path = if wrapped { format!("{name}.0.items") } else { name.clone() };
         if let Some(Value::List(items)) = value.at_mut(&path) {
             items.retain(|item| filters.iter().all(|filter| matches(filter, item)));

@@ -113,7 +113,8 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
             let image = images::find(region, question.text("image_id").unwrap_or_default()).ok_or_else(OciError::not_found)?;
             image_json(&image, compartment)
         }
-        "oci_objectstorage_namespace" => json!({"namespace": format!("ax{}", digest(compartment.unwrap_or("tenancy"), 10))}),
+        // One namespace per tenancy, whatever compartment is asked about.
+        "oci_objectstorage_namespace" => json!({"namespace": format!("ax{}", digest("tenancy", 10))}),
         "oci_containerengine_cluster_option" => json!({
             "kubernetes_versions": kubernetes_versions(),
             "cluster_pod_network_options": [{"cni_type": "FLANNEL_OVERLAY"}, {"cni_type": "OCI_VCN_IP_NATIVE"}],
@@ -125,7 +126,9 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
         }
         "oci_core_vnic_attachments" => vnic_attachments(question),
         "oci_core_vnic" => vnic(question).ok_or_else(OciError::not_found)?,
-        "oci_core_shapes" => json!({"shapes": SHAPES.iter().map(|name| json!({"name": name, "is_flexible": name.ends_with(".Flex")})).collect::<Vec<_>>()}),
+        "oci_core_shapes" => {
+            json!({"shapes": SHAPES.iter().map(|name| json!({"name": name, "is_flexible": name.ends_with(".Flex")})).collect::<Vec<_>>()})
+        }
         "oci_load_balancer_shapes" => json!({"shapes": [{"name": "flexible"}]}),
         "oci_load_balancer_policies" => json!({"policies": [{"name": "ROUND_ROBIN"}, {"name": "LEAST_CONNECTIONS"}, {"name": "IP_HASH"}]}),
         "oci_load_balancer_protocols" => json!({"protocols": [{"name": "HTTP"}, {"name": "HTTP2"}, {"name": "TCP"}, {"name": "GRPC"}]}),
@@ -133,7 +136,9 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
             {"name": "CI.Standard.A1.Flex"}, {"name": "CI.Standard.E3.Flex"}, {"name": "CI.Standard.E4.Flex"}
         ]}]}),
         // Quotas are never short here unless a fault says so.
-        "oci_limits_resource_availability" => json!({"used": 0, "available": 1_000, "fractional_availability": 1_000, "effective_quota_value": 1_000}),
+        "oci_limits_resource_availability" => {
+            json!({"used": 0, "available": 1_000, "fractional_availability": 1_000, "effective_quota_value": 1_000})
+        }
         _ => listed::answer(question)?,
     })
 }
@@ -217,7 +222,9 @@ fn kubernetes_versions() -> Vec<String> {
 
 fn node_pool_options(question: &Question<'_>) -> Json {
     let version = question.text("node_pool_k8s_version").map(|version| version.trim_start_matches('v').to_owned());
-    let arch = question.text("node_pool_os_arch").map(|arch| if arch.eq_ignore_ascii_case("AARCH64") { images::Arch::Arm } else { images::Arch::X86 });
+    let arch = question
+        .text("node_pool_os_arch")
+        .map(|arch| if arch.eq_ignore_ascii_case("AARCH64") { images::Arch::Arm } else { images::Arch::X86 });
     let nodes: Vec<images::Image> = images::all(question.region)
         .into_iter()
         .filter(|image| image.for_nodes && arch.is_none_or(|arch| arch == image.arch))

@@ -51,7 +51,9 @@ fn node_images_match_version_and_architecture_and_are_not_among_the_platform_ima
 
 #[test]
 fn availability_domains_follow_the_region() {
-    let count = |region| ask("oci_identity_availability_domains", json!({"compartment_id": "t"}), region).get("availability_domains").elements().len();
+    let count = |region| {
+        ask("oci_identity_availability_domains", json!({"compartment_id": "t"}), region).get("availability_domains").elements().len()
+    };
     assert_eq!((count("ap-osaka-1"), count("us-ashburn-1")), (1, 3));
 }
 

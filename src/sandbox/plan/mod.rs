@@ -158,10 +158,9 @@ fn came_or_went_forces(nested: &NestedBlock, before: &Value, after: &Value) -> b
 fn sets_force_new(block: &Block, value: &Value) -> bool {
     let set = |value: &Value| !value.is_null() && !value.is_unknown();
     block.attributes.iter().any(|(name, attribute)| attribute.force_new && set(value.get(name)))
-        || block
-            .blocks
-            .iter()
-            .any(|(name, nested)| value.get(name).elements().iter().any(|element| nested.force_new || sets_force_new(&nested.block, element)))
+        || block.blocks.iter().any(|(name, nested)| {
+            value.get(name).elements().iter().any(|element| nested.force_new || sets_force_new(&nested.block, element))
+        })
 }
 
 #[cfg(test)]

@@ -29,9 +29,14 @@ fn a_create_leaves_computed_values_unknown_also_in_blocks_and_fills_no_default()
 #[test]
 fn only_changed_force_new_attributes_are_reported() {
     let prior = json!({"vcn_id": "v", "dns_label": "pub", "display_name": "a", "cidr_block": "10.0.1.0/24"});
-    let rename = planned("oci_core_subnet", prior.clone(), json!({"vcn_id": "v", "dns_label": "pub", "display_name": "b", "cidr_block": "10.0.1.0/24"}));
+    let rename = planned(
+        "oci_core_subnet",
+        prior.clone(),
+        json!({"vcn_id": "v", "dns_label": "pub", "display_name": "b", "cidr_block": "10.0.1.0/24"}),
+    );
     assert_eq!(rename.replace, Vec::<Vec<Step>>::new());
-    let label = planned("oci_core_subnet", prior, json!({"vcn_id": "v", "dns_label": "pub2", "display_name": "a", "cidr_block": "10.0.1.0/24"}));
+    let label =
+        planned("oci_core_subnet", prior, json!({"vcn_id": "v", "dns_label": "pub2", "display_name": "a", "cidr_block": "10.0.1.0/24"}));
     assert_eq!(label.replace, [vec![Step::Name("dns_label".into())]]);
 }
 
@@ -39,10 +44,10 @@ fn only_changed_force_new_attributes_are_reported() {
 fn a_nested_force_new_attribute_is_reported_with_its_index() {
     let plan = planned(
         "oci_core_instance",
-        json!({"source_details": [{"source_type": "image", "source_id": "a"}]}),
-        json!({"source_details": [{"source_type": "image", "source_id": "a", "kms_key_id": "k"}]}),
+        json!({"create_vnic_details": [{"subnet_id": "a", "assign_public_ip": "true"}]}),
+        json!({"create_vnic_details": [{"subnet_id": "b", "assign_public_ip": "true"}]}),
     );
-    assert_eq!(plan.replace, [vec![Step::Name("source_details".into()), Step::Index(0), Step::Name("kms_key_id".into())]]);
+    assert_eq!(plan.replace, [vec![Step::Name("create_vnic_details".into()), Step::Index(0), Step::Name("subnet_id".into())]]);
 }
 
 #[test]
@@ -58,7 +63,8 @@ fn a_timeouts_edit_alone_is_no_change() {
 fn an_unchanged_element_of_a_set_keeps_its_computed_values_and_a_new_one_does_not() {
     let old = json!({"network_entity_id": "i", "destination": "0.0.0.0/0", "destination_type": "CIDR_BLOCK", "description": "", "cidr_block": "", "route_type": ""});
     let new = json!({"network_entity_id": "n", "destination": "10.0.0.0/8", "destination_type": "CIDR_BLOCK"});
-    let plan = planned("oci_core_route_table", json!({"vcn_id": "v", "route_rules": [old]}), json!({"vcn_id": "v", "route_rules": [old, new]}));
+    let plan =
+        planned("oci_core_route_table", json!({"vcn_id": "v", "route_rules": [old]}), json!({"vcn_id": "v", "route_rules": [old, new]}));
     assert_eq!(plan.value.at("route_rules.0.description").as_str(), Some(""));
     assert!(plan.value.at("route_rules.1.description").is_unknown());
     assert!(plan.replace.is_empty());

@@ -149,9 +149,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()> + Send + 'stat
         closing.send_replace(true);
         left.send_replace(Some(exit));
     };
-    let server = tonic::transport::Server::builder()
-        .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(incoming(bound, connections), leave);
+    let server =
+        tonic::transport::Server::builder().add_routes(routes.routes()).serve_with_incoming_shutdown(incoming(bound, connections), leave);
     let mut watched = has_left.clone();
     let out_of_grace = async move {
         if watched.wait_for(Option::is_some).await.is_err() {

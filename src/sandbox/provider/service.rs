@@ -84,8 +84,14 @@ impl Owned {
             Trouble::Failed(diagnostic) => diagnostic,
             Trouble::Refused(error) => {
                 let id = id.as_str().unwrap_or_default();
-                let call =
-                    Call { resource_type: &self.resource_type, operation, data_source: false, id, region: &self.region, now: jiff::Timestamp::now() };
+                let call = Call {
+                    resource_type: &self.resource_type,
+                    operation,
+                    data_source: false,
+                    id,
+                    region: &self.region,
+                    now: jiff::Timestamp::now(),
+                };
                 // The real provider puts everything into the summary.
                 diagnostic(error.layout(&call), "", None)
             }
@@ -138,7 +144,11 @@ impl tf::provider_server::Provider for Provider {
         let cloud = Arc::clone(&self.cloud);
         let held = move || cloud.look(|state| state.resources().map(|r| r.resource_type.clone()).collect::<BTreeSet<String>>());
         let mut response = tf::get_provider_schema::Response {
-            server_capabilities: Some(tf::ServerCapabilities { plan_destroy: false, get_provider_schema_optional: true, move_resource_state: false }),
+            server_capabilities: Some(tf::ServerCapabilities {
+                plan_destroy: false,
+                get_provider_schema_optional: true,
+                move_resource_state: false,
+            }),
             ..Default::default()
         };
         let held = match tokio::task::spawn_blocking(held).await {
@@ -295,7 +305,11 @@ impl tf::provider_server::Provider for Provider {
         }
         let value = conform(&block, &Value::Object(api::imported(&request.type_name, &request.id)));
         let state = Some(encode(&value).map_err(bad)?);
-        response.imported_resources.push(tf::import_resource_state::ImportedResource { type_name: request.type_name, state, private: Vec::new() });
+        response.imported_resources.push(tf::import_resource_state::ImportedResource {
+            type_name: request.type_name,
+            state,
+            private: Vec::new(),
+        });
         Ok(Response::new(response))
     }
 
@@ -312,7 +326,9 @@ impl tf::provider_server::Provider for Provider {
                 let verdict = transaction.judge_data_source(&asked);
                 let result = match verdict.error {
                     Some(error) => Err(error),
-                    None => data::read(&data::Question { name: &asked, block: &block, config: &config, region: &at, state: transaction.state }),
+                    None => {
+                        data::read(&data::Question { name: &asked, block: &block, config: &config, region: &at, state: transaction.state })
+                    }
                 };
                 Answer { result, delay: verdict.delay }
             })
@@ -325,7 +341,8 @@ impl tf::provider_server::Provider for Provider {
                     Ok(value) => response.state = Some(encode(&value).map_err(bad)?),
                     Err(error) => {
                         let now = jiff::Timestamp::now();
-                        let call = Call { resource_type: &name, operation: Operation::Read, data_source: true, id: "", region: &region, now };
+                        let call =
+                            Call { resource_type: &name, operation: Operation::Read, data_source: true, id: "", region: &region, now };
                         response.diagnostics.push(diagnostic(error.layout(&call), "", None));
                     }
                 }

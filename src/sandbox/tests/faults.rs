@@ -32,7 +32,11 @@ fn a_failing_create_leaves_everything_else_made_and_recorded() {
     assert_eq!(output.status.code(), Some(1));
     let errors = summaries(&output);
     assert_eq!(errors.len(), 1);
-    assert!(errors[0].starts_with("400-LimitExceeded, ") && errors[0].contains("\nOperation Name: CreateNetworkSecurityGroup \n"), "{}", errors[0]);
+    assert!(
+        errors[0].starts_with("400-LimitExceeded, ") && errors[0].contains("\nOperation Name: CreateNetworkSecurityGroup \n"),
+        "{}",
+        errors[0]
+    );
     assert!(errors[0].contains("Request Target: POST https://iaas.ap-tokyo-1.oraclecloud.com/20160918/networkSecurityGroups \n"));
     let made = cloud.list().unwrap();
     assert_eq!(made.len(), 6, "the rule and the VM depend on the group: {made:?}");
@@ -106,10 +110,14 @@ fn what_the_real_service_surely_refuses_is_refused() {
         }
     "#;
     let bucket = |label: &str, name: &str| {
-        format!("resource \"oci_objectstorage_bucket\" \"{label}\" {{\n compartment_id = \"c\"\n namespace = \"ns\"\n name = \"{name}\"\n}}\n")
+        format!(
+            "resource \"oci_objectstorage_bucket\" \"{label}\" {{\n compartment_id = \"c\"\n namespace = \"ns\"\n name = \"{name}\"\n}}\n"
+        )
     };
     let subnet = |cidr: &str| {
-        format!("{network}\nresource \"oci_core_subnet\" \"x\" {{\n compartment_id = \"c\"\n vcn_id = oci_core_vcn.v.id\n cidr_block = \"{cidr}\"\n depends_on = [oci_core_subnet.private]\n}}\n")
+        format!(
+            "{network}\nresource \"oci_core_subnet\" \"x\" {{\n compartment_id = \"c\"\n vcn_id = oci_core_vcn.v.id\n cidr_block = \"{cidr}\"\n depends_on = [oci_core_subnet.private]\n}}\n"
+        )
     };
     let rows = [
         ("a bucket name twice", bucket("a", "x") + &bucket("b", "x"), "409-BucketAlreadyExists, Either the bucket \"x\" in namespace \"ns\" already exists"),
@@ -131,6 +139,11 @@ fn what_the_real_service_surely_refuses_is_refused() {
             "an enumeration of the service in the wrong letter case",
             format!("{network}\nresource \"oci_apigateway_gateway\" \"x\" {{\n compartment_id = \"c\"\n endpoint_type = \"public\"\n subnet_id = oci_core_subnet.private.id\n}}\n"),
             "400-InvalidParameter, endpointType must be valid",
+        ),
+        (
+            "a database without a password",
+            "resource \"oci_database_autonomous_database\" \"x\" {\n compartment_id = \"c\"\n db_name = \"x\"\n}\n".to_owned(),
+            "400-MissingParameter, adminPassword is required",
         ),
         (
             "a table name with a hyphen",
@@ -183,7 +196,10 @@ fn the_providers_own_checks_point_at_the_line() {
 #[test]
 fn a_slow_create_is_in_the_cloud_before_the_answer_is() {
     let world = World::serving(&["oci_core_vcn"]);
-    world.write("main.tf", &format!("{HEAD}resource \"oci_core_vcn\" \"v\" {{\n compartment_id = \"c\"\n cidr_blocks = [\"10.0.0.0/16\"]\n}}\n"));
+    world.write(
+        "main.tf",
+        &format!("{HEAD}resource \"oci_core_vcn\" \"v\" {{\n compartment_id = \"c\"\n cidr_blocks = [\"10.0.0.0/16\"]\n}}\n"),
+    );
     let cloud = world.cloud();
     cloud.delay(FaultOperation::One(Operation::Create), "oci_core_vcn", Duration::from_secs(2)).unwrap();
     let mut child = world.command(&["apply", "-auto-approve"]).stdout(Stdio::null()).spawn().unwrap();

@@ -22,7 +22,9 @@ fn minimal(variables: &[&str], count: usize) {
     assert_eq!(world.cloud().list().unwrap().len(), count);
     assert_eq!(world.state().len(), count);
     world.expect_no_changes();
-    world.expect(0, &["plan", "-refresh-only", "-detailed-exitcode"]);
+    // Not by the exit code: Terraform keeps nested secret paths in no order and then sees a difference where none is.
+    let refreshed = world.expect(0, &["plan", "-refresh-only"]);
+    assert!(refreshed.contains("Your infrastructure still matches the configuration"), "{refreshed}");
     world.expect(0, &["destroy", "-auto-approve"]);
     assert_eq!(world.cloud().list().unwrap(), []);
     assert_eq!(world.state(), Vec::<String>::new());
@@ -66,7 +68,11 @@ fn an_edit_updates_in_place_and_a_forced_one_replaces_and_names_the_attribute() 
     world.write(
         "main.tf",
         r#"
-        terraform { required_providers { oci = { source = "oracle/oci" } } }
+        terraform {
+          required_providers {
+            oci = { source = "oracle/oci" }
+          }
+        }
         variable "name" { default = "a" }
         variable "label" { default = "one" }
         resource "oci_core_vcn" "v" {
@@ -105,7 +111,7 @@ fn a_timeouts_edit_alone_shows_no_change() {
     let world = World::serving(&["oci_core_vcn"]);
     let file = |timeouts: &str| {
         format!(
-            "terraform {{ required_providers {{ oci = {{ source = \"oracle/oci\" }} }} }}\nresource \"oci_core_vcn\" \"v\" {{\n compartment_id = \"c\"\n cidr_blocks = [\"10.0.0.0/16\"]\n {timeouts}\n}}\n"
+            "terraform {{\n required_providers {{\n  oci = {{ source = \"oracle/oci\" }}\n }}\n}}\nresource \"oci_core_vcn\" \"v\" {{\n compartment_id = \"c\"\n cidr_blocks = [\"10.0.0.0/16\"]\n {timeouts}\n}}\n"
         )
     };
     world.write("main.tf", &file(""));
