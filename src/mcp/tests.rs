@@ -486,9 +486,8 @@ fn tokens(value: &Value) -> usize {
 fn the_tool_list_fits_the_budget_and_is_the_golden_one() {
     let list: Vec<Value> = tools::table().into_iter().map(|entry| serde_json::to_value(entry.model).unwrap()).collect();
     let list = json!({ "tools": list });
-    assert!(tokens(&list) <= 5_000, "tools/list has {} tokens", tokens(&list));
-    // Twenty tools are planned: the twelve of today leave them room.
-    assert!(tokens(&list) <= 3_600, "tools/list has {} tokens", tokens(&list));
+    // 5,000 are allowed for twenty tools: the two that are planned need about 400 each.
+    assert!(tokens(&list) <= 4_200, "tools/list has {} tokens", tokens(&list));
     assert!(super::handler::instructions().len() / 4 <= 400);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tools.json");
     let text = format!("{}\n", serde_json::to_string_pretty(&list).unwrap());
