@@ -78,6 +78,11 @@ pub async fn prepare(ctx: &Ctx, job: &TerraformJob) -> Result<Result<RunInput, R
         if let Err(refused) = consume(ctx, job, &design, (&version.0, version.1)).await? {
             return Ok(Err(Refusal::approval(&refused)));
         }
+        // An edit may have been acknowledged between the reading of the design and the use of the approval: it voids it.
+        if let Some(refused) = edited_meanwhile(ctx, &design).await? {
+            refuse(ctx, job, refused.clone()).await?;
+            return Ok(Err(Refusal::approval(&refused)));
+        }
     }
     if spec.action == Action::Apply {
         inputs.store(&*ctx.blobs, &BlobKey::applied(&spec.design_uid)).await?;
@@ -148,6 +153,16 @@ async fn consume(ctx: &Ctx, job: &TerraformJob, design: &Design, state: (&str, u
         }
     }
     Err(Error::Race { what: "approval", name: reference.approval.clone() })
+}
+
+/// The refusal for a design that is not what it was when the approval was judged.
+async fn edited_meanwhile(ctx: &Ctx, judged: &Design) -> Result<Option<Refused>, Error> {
+    let now = get::<Design>(&ctx.client, &judged.name_any()).await?;
+    let generation = now.filter(|design| design.uid() == judged.uid()).and_then(|design| design.metadata.generation);
+    Ok((generation != judged.metadata.generation).then(|| Refused {
+        reason: RefusedReason::GenerationChanged,
+        message: "the design was edited while the apply was about to start; read and approve the new plan".to_owned(),
+    }))
 }
 
 /// Writes on the approval why the runner refused it.

@@ -99,6 +99,7 @@ impl Knowledge for Words {
             config: component.config.clone(),
         };
         let design = ValidatedDesign {
+            secrets: Default::default(),
             session: spec.session_ref.clone(),
             target: spec.target,
             region: "ap-osaka-1".into(),
