@@ -11,6 +11,8 @@ mod subscriptions;
 mod tools;
 
 #[cfg(test)]
+mod surface_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

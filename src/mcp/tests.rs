@@ -526,3 +526,18 @@ fn every_tool_is_annotated_and_every_parameter_described() {
     }
     assert!(seen.load(Ordering::Relaxed) > 30);
 }
+
+#[test]
+fn a_prompt_says_the_same_in_both_languages() {
+    let places = |text: &str| -> std::collections::BTreeSet<String> {
+        text.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name.to_owned())).collect()
+    };
+    for (name, en, ja) in super::prompts::texts() {
+        assert_eq!(places(en), places(ja), "{name}");
+        assert!(en.is_ascii() && !ja.is_ascii(), "{name}");
+        assert_eq!(en.matches('\n').count(), ja.matches('\n').count(), "{name}: as many steps");
+        for tool in tools::table().iter().map(|entry| entry.model.name.to_string()) {
+            assert_eq!(en.contains(&tool), ja.contains(&tool), "{name}: {tool}");
+        }
+    }
+}

@@ -200,6 +200,41 @@ async fn a_large_plan_is_paged_within_the_budget_without_losing_a_change() {
 }
 
 #[tokio::test]
+async fn a_plan_of_a_thousand_changes_fits_fifteen_hundred_tokens_and_names_every_delete_and_replace() {
+    let kit = Kit::new().await;
+    let mut status = awaiting();
+    status["plan"]["counts"] = json!({ "create": 976, "update": 0, "replace": 12, "delete": 12 });
+    let session = kit.design(status).await;
+    let address = |n: usize| format!("oci_core_network_security_group_security_rule.component_{n:04}_ingress");
+    let change = |n: usize| match n {
+        0..12 => json!({ "actions": ["delete"], "before": { "a": 1 }, "after": null }),
+        12..24 => json!({ "actions": ["delete", "create"], "replace_paths": [["direction"]], "before": { "a": 1 }, "after": { "a": 2 } }),
+        _ => json!({ "actions": ["create"], "before": null, "after": { "a": 1 } }),
+    };
+    let changes: Vec<Value> = (0..1000).map(|n| json!({ "address": address(n), "mode": "managed", "change": change(n) })).collect();
+    kit.blob(&session, "plan-1", JobBlob::PlanJson, &json!({ "format_version": "1.2", "resource_changes": changes }).to_string()).await;
+    let page = kit.services.get_plan(get_plan(&session)).await.unwrap();
+    let size = serde_json::to_string(&page).unwrap().len() + page.summary.len();
+    assert!(size <= 6_000, "{size} bytes are {} tokens", size / 4);
+    assert!(page.next_cursor.is_none());
+    for n in 0..24 {
+        assert!(page.changes.iter().any(|change| change.address == address(n)), "{n} is not named");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let input = GetPlan { detail: Some(Detail::Changes), limit: Some(200), cursor, ..get_plan(&session) };
+        let page = kit.services.get_plan(input).await.unwrap();
+        seen.extend(page.changes.into_iter().map(|change| change.address));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 1000);
+    assert_eq!(seen.len(), 1000, "each once");
+}
+
+#[tokio::test]
 async fn one_resource_is_shown_before_and_after_with_secrets_masked() {
     let kit = Kit::new().await;
     let session = kit.design(awaiting()).await;
