@@ -9,6 +9,7 @@
 mod check;
 pub mod expression;
 pub mod mapping;
+pub mod questions;
 pub mod service;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,15 @@
 //! One handler serves stdio and streamable HTTP, protocol revisions 2024-11-05 to 2026-07-28. HTTP is stateless
 //! (`legacy_session_mode` off), so a restart is invisible to a host and nothing leaks per connection.
 
+mod approvals;
 mod handler;
+mod prompts;
+mod reading;
+mod subscriptions;
 mod tools;
 
+#[cfg(test)]
+mod surface_tests;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +22,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio_util::sync::CancellationToken;
 
 use crate::services::Services;
-use handler::Handler;
+use handler::{Door, Handler};
 
 /// Largest request body: arguments are refused above 1 MiB of text; JSON escapes may multiply it.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -47,12 +53,14 @@ pub fn router(services: Services, options: HttpOptions, shutdown: CancellationTo
     // loopback.
     let mut config = StreamableHttpServerConfig::default().enforce_origin_validation();
     config.legacy_session_mode = false;
+    // A plain answer is plain JSON. A call that sends progress, and a subscription, turn into an event stream by themselves:
+    // nothing is lost (tested).
     config.json_response = true;
-    config.cancellation_token = shutdown;
+    config.cancellation_token = shutdown.clone();
     config.max_request_body_bytes = MAX_BODY;
     config.allowed_origins = options.allowed_origins;
     config.allowed_hosts.extend(options.allowed_hosts);
-    let handler = Handler::new(services);
+    let handler = Handler::new(services, Door::Http, shutdown);
     let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config);
     axum::Router::new().route_service("/mcp", service)
 }
@@ -72,7 +80,8 @@ where
     T: rmcp::transport::IntoTransport<rmcp::RoleServer, E, A>,
     E: std::error::Error + Send + Sync + 'static,
 {
-    let running = Handler::new(services).serve_with_ct(transport, shutdown).await.map_err(|error| Error::Handshake(Box::new(error)))?;
+    let handler = Handler::new(services, Door::Pipe, shutdown.clone());
+    let running = handler.serve_with_ct(transport, shutdown).await.map_err(|error| Error::Handshake(Box::new(error)))?;
     running.waiting().await.map_err(Error::Ended)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The table of tools: name, words, annotations, schemas, and the service each one calls.
 //!
 //! The schema that is listed is the schema that is enforced; the list leaves out lengths and what another tool spells out
-//! already, because every host pays for it on every turn. `outputSchema`s name the fields and their types one level
+//! already, because every host pays for it on every turn. `outputSchema`s name the fields one level
 //! deep and require none, so that an error result (`{code, message, hint, details}`) is valid under them, too: common hosts
 //! check structured content of errors as well.
 
@@ -88,12 +88,43 @@ pub(super) fn table() -> Vec<Entry> {
             |s: Services, i, _| async move { s.delete_session(i).await },
         ),
         entry(
+            "save_answers",
+            "Save answers",
+            Effect::Edit,
+            "Save answers of the hearing. Returns what to ask next.",
+            |s: Services, i, _| async move { s.save_answers(i).await },
+        ),
+        entry(
+            "complete_hearing",
+            "Complete hearing",
+            Effect::Edit,
+            "Turn the answers into requirements and constraints.",
+            |s: Services, i, _| async move { s.complete_hearing(i).await },
+        ),
+        entry(
+            "list_catalog",
+            "Show catalogue",
+            Effect::Read,
+            "Service types, hearing questions, application templates.",
+            |s: Services, i, _| async move { s.list_catalog(i).await },
+        ),
+        entry(
             "save_architecture",
             "Save architecture",
             Effect::Edit,
             "Save the whole architecture (components and connections) of a session. Structural mistakes are refused with path, value and allowed values, and nothing is written; other findings are saved and returned.",
             |s: Services, i, _| async move { s.save_architecture(i).await },
         ),
+        entry(
+            "edit_architecture",
+            "Edit architecture",
+            Effect::Edit,
+            "Small edits of the saved architecture, all or none.",
+            |s: Services, i, _| async move { s.edit_architecture(i).await },
+        ),
+        entry("edit_files", "Edit files", Effect::Edit, "Add own Terraform files to the design.", |s: Services, i, _| async move {
+            s.edit_files(i).await
+        }),
         entry(
             "validate_architecture",
             "Check architecture",
@@ -139,6 +170,9 @@ pub(super) fn table() -> Vec<Entry> {
         entry("get_job_log", "Show job log", Effect::Read, "Log of a job: its end, or page by page.", |s: Services, i, _| async move {
             s.get_job_log(i).await
         }),
+        entry("export", "Export design", Effect::Read, "The saved design as text, diagram, Terraform.", |s: Services, i, _| async move {
+            s.export(i).await
+        }),
     ]
 }
 
@@ -151,7 +185,7 @@ where
 {
     let input = Arc::new(arguments::schema::<I>());
     let mut output = arguments::schema::<O>();
-    loosen(&mut output, 0);
+    loosen(&mut output);
     let mut listed = (*input).clone();
     advertise(&mut listed);
     let model = Tool::new(name, description, Arc::new(object(&listed)))
@@ -206,21 +240,12 @@ fn advertise(schema: &mut Value) {
     }
 }
 
-/// Field names and types, one level deep; nothing required, nothing said twice. Keeps `tools/list` small.
-fn loosen(schema: &mut Value, depth: usize) {
-    let Some(object) = schema.as_object_mut() else { return };
-    for key in ["required", "additionalProperties", "default", "minimum", "maximum", "description", "enum"] {
-        object.remove(key);
-    }
-    if depth > 0 {
-        // A nested object or list is named, not spelled out.
-        object.remove("properties");
-        object.remove("items");
-        return;
-    }
-    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.values_mut().for_each(|inner| loosen(inner, depth + 1));
-    }
+/// The names of the fields, one level deep, and nothing about them: every host pays for this list on every turn, and an
+/// answer explains itself.
+fn loosen(schema: &mut Value) {
+    let names = schema.get("properties").and_then(Value::as_object);
+    let properties: Map<String, Value> = names.into_iter().flatten().map(|(name, _)| (name.clone(), json!({}))).collect();
+    *schema = json!({ "type": "object", "properties": properties });
 }
 
 fn object(schema: &Value) -> Map<String, Value> {

@@ -5,7 +5,6 @@
 //! and returned as findings, because the conversation goes on.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PostParams;
@@ -16,6 +15,7 @@ use serde_json::Value;
 use super::architecture_check::{check_generation, check_limits, check_variables, is_structural, problem, spec_patch};
 use super::documents::{keeps_changing, name_of, no_design};
 use super::error::{Code, Error, Problem};
+use super::hearing::SuggestionView;
 use super::plan::ChangeView;
 use super::session::{TARGET_ANNOTATION, target_of, target_word};
 use super::text::{Text, say};
@@ -24,12 +24,13 @@ use crate::api::condition::clip;
 use crate::api::design::{Component, Connection, Counts, DesignSpec, Finding, Findings, Policy, Severity, Target};
 use crate::api::session::Language;
 use crate::api::{API_VERSION, Design, Session};
-use crate::validator::Defaults;
+use crate::validator::{Defaults, Verdict};
 
-/// How long a save waits for the controller's preview. The edit is durable already; this only spares the model a call.
-const PREVIEW_WAIT: Duration = Duration::from_millis(500);
 /// How many findings an answer lists; the counts are always whole.
 pub(super) const FINDING_LIMIT: usize = 15;
+
+/// How many suggestions an answer lists.
+const SUGGESTION_LIMIT: usize = 8;
 
 /// Mark in a schema: another tool's schema says what is inside.
 pub(crate) const SPELLED_OUT_ELSEWHERE: &str = "x-spelled-out-elsewhere";
@@ -156,6 +157,13 @@ pub struct PreviewView {
     pub changes: Vec<ChangeView>,
 }
 
+/// What an edit of a spec came to.
+pub(super) struct Written {
+    pub(super) design: Design,
+    pub(super) changed: bool,
+    pub(super) findings: Vec<Finding>,
+}
+
 /// What was saved.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default)]
 pub struct SavedArchitecture {
@@ -169,6 +177,12 @@ pub struct SavedArchitecture {
     pub changed: bool,
     /// findings
     pub findings: FindingsView,
+    /// what the hearing suggests, ready for edit_architecture
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<SuggestionView>,
+    /// the design's own Terraform files with their sizes
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, usize>,
     /// what the structural diff expects, when it is there already
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preview: Option<PreviewView>,
@@ -189,6 +203,9 @@ pub struct CheckedArchitecture {
     pub refused: bool,
     /// findings
     pub findings: FindingsView,
+    /// what the hearing suggests, ready for edit_architecture
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<SuggestionView>,
     /// what the structural diff expects (of the saved design)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preview: Option<PreviewView>,
@@ -207,13 +224,27 @@ impl Services {
         let language = session.spec.language;
         check_limits(&input.components, &input.connections, language)?;
         check_variables(input.variables.as_ref(), language)?;
-        let (design, changed, findings) = self.put_architecture(&session, &input).await?;
+        let change = |spec: &mut DesignSpec| {
+            check_target(spec, input.target, language)?;
+            overlay(spec, &input);
+            self.judged(spec, language)
+        };
+        let written = self.put_spec(&session, input.target, input.expected_generation, change).await?;
+        self.saved(&session, written).await
+    }
+
+    /// The answer to an edit of the architecture, with the controller's preview if that comes at once.
+    pub(super) async fn saved(&self, session: &Session, written: Written) -> Result<SavedArchitecture, Error> {
+        let language = session.spec.language;
+        let Written { design, changed, mut findings } = written;
         let generation = design.metadata.generation.unwrap_or_default();
         let wanted = move |design: &Design| observed(design) >= generation;
         let design = match wanted(&design) {
             true => design,
-            false => self.until_design(name_of(&session), PREVIEW_WAIT, wanted).await.unwrap_or(design),
+            false => self.until_design(name_of(session), self.parts().settings.preview_wait, wanted).await.unwrap_or(design),
         };
+        let (suggested, suggestions) = self.suggestions(session, &design.spec);
+        findings.extend(suggested);
         let view = FindingsView::of(&findings, FINDING_LIMIT);
         let values = [
             ("generation", generation.to_string()),
@@ -228,9 +259,12 @@ impl Services {
             0 => status::next_after_edit(language, &design),
             _ => vec![say(language, Text::NextMend, &[])],
         };
-        let summary = with_findings(say(language, text, &values), &view, &next_actions);
+        let summary = with_findings(say(language, text, &values), &view, &suggestions, &next_actions);
         let preview = preview_of(&design);
-        Ok(SavedArchitecture { summary, session_id: input.session_id, generation, changed, findings: view, preview, next_actions })
+        let files = design.spec.files.iter().map(|(name, text)| (name.clone(), text.len())).collect();
+        let session_id = name_of(session).to_owned();
+        let suggestions = bounded_suggestions(suggestions);
+        Ok(SavedArchitecture { summary, session_id, generation, changed, findings: view, suggestions, files, preview, next_actions })
     }
 
     /// Judges the given architecture, or the saved one. Writes nothing.
@@ -254,7 +288,9 @@ impl Services {
             check_limits(&[], &connections, language)?;
             spec.connections = connections.into_iter().map(connection).collect();
         }
-        let findings = self.judge(&spec, language);
+        let mut findings = self.judge(&spec, language);
+        let (suggested, suggestions) = self.suggestions(&session, &spec);
+        findings.extend(suggested);
         let view = FindingsView::of(&findings, FINDING_LIMIT);
         let values = [
             ("components", spec.components.len().to_string()),
@@ -271,7 +307,8 @@ impl Services {
         let next_actions = vec![say(language, next, &[])];
         let current = |design: &&Design| saved_only && observed(design) >= design.metadata.generation.unwrap_or_default();
         Ok(CheckedArchitecture {
-            summary: with_findings(say(language, Text::ArchitectureChecked, &values), &view, &next_actions),
+            summary: with_findings(say(language, Text::ArchitectureChecked, &values), &view, &suggestions, &next_actions),
+            suggestions: bounded_suggestions(suggestions),
             session_id: input.session_id,
             valid: view.errors == 0,
             refused: findings.iter().any(is_structural),
@@ -281,18 +318,32 @@ impl Services {
         })
     }
 
-    /// Creates the design or edits it; reads again when somebody else was faster.
-    async fn put_architecture(&self, session: &Session, input: &SaveArchitecture) -> Result<(Design, bool, Vec<Finding>), Error> {
+    /// Creates the design of a session or edits it: `change` edits a spec and judges it. Reads again when somebody else was
+    /// faster.
+    pub(super) async fn put_spec(
+        &self,
+        session: &Session,
+        target: Option<Target>,
+        expected_generation: Option<i64>,
+        change: impl Fn(&mut DesignSpec) -> Result<Vec<Finding>, Error> + Send + Sync,
+    ) -> Result<Written, Error> {
         let language = session.spec.language;
         // At most: lost the creation to somebody, found it deleted again, created.
         for _ in 0..3 {
-            if let Some(design) = self.design_opt(session).await? {
-                return self.merge_architecture(session, &design, input).await;
+            if self.design_opt(session).await?.is_some() {
+                let edit = |design: &Design| {
+                    check_generation(expected_generation, design.metadata.generation.unwrap_or_default(), language)?;
+                    let mut spec = design.spec.clone();
+                    change(&mut spec)?;
+                    Ok(spec_patch(&design.spec, &spec))
+                };
+                let (design, changed) = self.edit_design(session, edit).await?;
+                let findings = self.judge(&design.spec, language);
+                return Ok(Written { design, changed, findings });
             }
-            check_generation(input.expected_generation, 0, language)?;
-            let mut spec = self.fresh_spec(session, input.target);
-            overlay(&mut spec, input);
-            let findings = self.judged(&spec, language)?;
+            check_generation(expected_generation, 0, language)?;
+            let mut spec = self.fresh_spec(session, target);
+            let findings = change(&mut spec)?;
             let mut design = Design::new(name_of(session), spec);
             design.metadata.owner_references = Some(vec![OwnerReference {
                 api_version: API_VERSION.to_owned(),
@@ -303,46 +354,12 @@ impl Services {
                 block_owner_deletion: Some(true),
             }]);
             match self.designs().create(&PostParams::default(), &design).await {
-                Ok(design) => return Ok((design, true, findings)),
+                Ok(design) => return Ok(Written { design, changed: true, findings }),
                 Err(kube::Error::Api(status)) if status.code == 409 => tracing::debug!("somebody else created the design"),
                 Err(error) => return Err(Error::kube(language, &error, name_of(session))),
             }
         }
         Err(keeps_changing(language))
-    }
-
-    async fn merge_architecture(
-        &self,
-        session: &Session,
-        first: &Design,
-        input: &SaveArchitecture,
-    ) -> Result<(Design, bool, Vec<Finding>), Error> {
-        let language = session.spec.language;
-        if let Some(target) = input.target
-            && target != first.spec.target
-        {
-            let values = [("from", target_word(first.spec.target)), ("to", target_word(target))];
-            return Err(Error::argument(
-                language,
-                Problem {
-                    path: "target".into(),
-                    message: say(language, Text::TargetFixed, &values),
-                    value: Some(target_word(target).into()),
-                    allowed: vec![target_word(first.spec.target).to_owned()],
-                    hint: Some(say(language, Text::HintTarget, &[])),
-                },
-            ));
-        }
-        let edit = |design: &Design| {
-            check_generation(input.expected_generation, design.metadata.generation.unwrap_or_default(), language)?;
-            let mut spec = design.spec.clone();
-            overlay(&mut spec, input);
-            self.judged(&spec, language)?;
-            Ok(spec_patch(&design.spec, &spec))
-        };
-        let (design, changed) = self.edit_design(session, edit).await?;
-        let findings = self.judge(&design.spec, language);
-        Ok((design, changed, findings))
     }
 
     fn fresh_spec(&self, session: &Session, target: Option<Target>) -> DesignSpec {
@@ -357,10 +374,15 @@ impl Services {
         }
     }
 
-    fn judge(&self, spec: &DesignSpec, language: Language) -> Vec<Finding> {
+    pub(super) fn judge(&self, spec: &DesignSpec, language: Language) -> Vec<Finding> {
+        self.verdict(spec, language).findings
+    }
+
+    /// What the judge says about a spec, under the server's defaults.
+    pub(super) fn verdict(&self, spec: &DesignSpec, language: Language) -> Verdict {
         let parts = self.parts();
         let defaults = Defaults { region: parts.settings.region.clone(), compartment_id: parts.settings.compartment_id.clone(), language };
-        (parts.judge)(spec, &parts.catalog, &defaults).findings
+        (parts.judge)(spec, &parts.catalog, &defaults)
     }
 
     /// The findings, or `invalid_design` when the structure is broken.
@@ -373,6 +395,22 @@ impl Services {
             false => Err(Error::problems(Code::InvalidDesign, language, problems)),
         }
     }
+}
+
+/// The target of a design is fixed by its first save.
+fn check_target(spec: &DesignSpec, target: Option<Target>, language: Language) -> Result<(), Error> {
+    let Some(target) = target.filter(|target| *target != spec.target) else { return Ok(()) };
+    let values = [("from", target_word(spec.target)), ("to", target_word(target))];
+    Err(Error::argument(
+        language,
+        Problem {
+            path: "target".into(),
+            message: say(language, Text::TargetFixed, &values),
+            value: Some(target_word(target).into()),
+            allowed: vec![target_word(spec.target).to_owned()],
+            hint: Some(say(language, Text::HintTarget, &[])),
+        },
+    ))
 }
 
 fn component(input: ComponentInput) -> Component {
@@ -415,13 +453,22 @@ fn preview_of(design: &Design) -> Option<PreviewView> {
 }
 
 /// The summary, the first findings and the next step: what a host that shows only text needs.
-fn with_findings(mut text: String, view: &FindingsView, next_actions: &[String]) -> String {
+fn with_findings(mut text: String, view: &FindingsView, suggestions: &[SuggestionView], next_actions: &[String]) -> String {
     for finding in view.items.iter().filter(|finding| finding.severity != Severity::Info).take(3) {
         text.push_str(&format!("\n{}: {}", finding.path, clip(&finding.message, 200)));
+    }
+    for suggestion in suggestions.iter().take(3) {
+        text.push_str(&format!("\n{}: {}", suggestion.id, suggestion.message));
     }
     if let Some(next) = next_actions.first() {
         text.push('\n');
         text.push_str(next);
     }
     text
+}
+
+/// As many suggestions as one looks at: the rest comes when these are taken over or turned down.
+fn bounded_suggestions(mut suggestions: Vec<SuggestionView>) -> Vec<SuggestionView> {
+    suggestions.truncate(SUGGESTION_LIMIT);
+    suggestions
 }

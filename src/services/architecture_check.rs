@@ -136,7 +136,7 @@ pub(super) fn check_generation(expected: Option<i64>, actual: i64, language: Lan
     }
 }
 
-/// The merge patch from one spec to another, over the fields save_architecture may change; None when they are equal.
+/// The merge patch from one spec to another, over the fields the architecture's tools may change; None when they are equal.
 pub(super) fn spec_patch(before: &DesignSpec, after: &DesignSpec) -> Option<Value> {
     if before == after {
         return None;
@@ -154,18 +154,20 @@ pub(super) fn spec_patch(before: &DesignSpec, after: &DesignSpec) -> Option<Valu
     if before.compartment_id != after.compartment_id {
         patch.insert("compartmentId".into(), json!(after.compartment_id));
     }
-    // A merge patch merges maps: what is gone has to be named with null.
-    let mut variables = Map::new();
-    for name in before.variables.keys().filter(|name| !after.variables.contains_key(*name)) {
-        variables.insert(name.clone(), Value::Null);
-    }
-    for (name, value) in after.variables.iter().filter(|(name, value)| before.variables.get(*name) != Some(value)) {
-        variables.insert(name.clone(), json!(value));
-    }
-    if !variables.is_empty() {
-        patch.insert("variables".into(), Value::Object(variables));
+    for (field, before, after) in [("variables", &before.variables, &after.variables), ("files", &before.files, &after.files)] {
+        let map = map_patch(before, after);
+        if !map.is_empty() {
+            patch.insert(field.into(), Value::Object(map));
+        }
     }
     Some(Value::Object(patch))
+}
+
+/// A merge patch merges maps: what is gone has to be named with null.
+fn map_patch(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Map<String, Value> {
+    let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name.clone(), Value::Null));
+    let new = after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, value)| (name.clone(), json!(value)));
+    gone.chain(new).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::text::{Text, say};
 use super::{Parts, Services};
 use crate::api::session::Language;
 use crate::api::{Approval, Design, MANAGER, NAMESPACE, Session, TerraformJob};
+use crate::catalog::questions::Questions;
 
 /// How often an edit is tried against concurrent writers. Controllers write a status a few times a second at most; a
 /// sixth conflict in a row is a fault worth reporting.
@@ -22,24 +23,28 @@ const PAGE: u32 = 500;
 
 impl Services {
     pub(super) fn parts(&self) -> &Parts {
-        &self.0
+        &self.0.parts
+    }
+    /// The questions of the hearing.
+    pub(super) fn questions(&self) -> &Questions {
+        &self.0.questions
     }
     pub(super) fn sessions(&self) -> Api<Session> {
-        Api::namespaced(self.0.client.clone(), NAMESPACE)
+        Api::namespaced(self.0.parts.client.clone(), NAMESPACE)
     }
     pub(super) fn designs(&self) -> Api<Design> {
-        Api::namespaced(self.0.client.clone(), NAMESPACE)
+        Api::namespaced(self.0.parts.client.clone(), NAMESPACE)
     }
     pub(super) fn jobs(&self) -> Api<TerraformJob> {
-        Api::namespaced(self.0.client.clone(), NAMESPACE)
+        Api::namespaced(self.0.parts.client.clone(), NAMESPACE)
     }
     pub(super) fn approvals(&self) -> Api<Approval> {
-        Api::namespaced(self.0.client.clone(), NAMESPACE)
+        Api::namespaced(self.0.parts.client.clone(), NAMESPACE)
     }
 
     /// The session, or `session_not_found`. An id that cannot be a name is not looked up: it would become part of a URL.
     pub(super) async fn session(&self, name: &str) -> Result<Session, Error> {
-        let language = self.0.settings.language;
+        let language = self.0.parts.settings.language;
         if !is_name(name) {
             return Err(Error::session_not_found(language, &crate::api::condition::clip(name, 80)));
         }
@@ -89,9 +94,9 @@ impl Services {
         let mut sessions = Vec::new();
         let mut params = ListParams::default().limit(PAGE);
         // One session that does not decode must not hide all the others.
-        let api: Api<DeserializeGuard<Session>> = Api::namespaced(self.0.client.clone(), NAMESPACE);
+        let api: Api<DeserializeGuard<Session>> = Api::namespaced(self.0.parts.client.clone(), NAMESPACE);
         loop {
-            let page = api.list(&params).await.map_err(|error| Error::kube(self.0.settings.language, &error, ""))?;
+            let page = api.list(&params).await.map_err(|error| Error::kube(self.0.parts.settings.language, &error, ""))?;
             for guarded in page.items {
                 match guarded.0 {
                     Ok(session) => sessions.push(session),
@@ -125,6 +130,28 @@ impl Services {
                 Err(kube::Error::Api(status)) if status.code == 409 => tracing::debug!(design = name, "edited meanwhile; reading again"),
                 Err(error) => return Err(Error::kube(language, &error, name)),
             }
+        }
+        Err(keeps_changing(language))
+    }
+
+    /// Edits the spec of a session, as [`Services::edit_design`] does that of a design.
+    pub(super) async fn edit_session(
+        &self,
+        session: &Session,
+        edit: impl Fn(&Session) -> Result<Option<Value>, Error> + Send + Sync,
+    ) -> Result<(Session, bool), Error> {
+        let language = session.spec.language;
+        let name = name_of(session);
+        let mut session = session.clone();
+        for _ in 0..EDIT_ATTEMPTS {
+            let Some(spec) = edit(&session)? else { return Ok((session, false)) };
+            let patch = json!({ "metadata": { "resourceVersion": session.metadata.resource_version }, "spec": spec });
+            match self.sessions().patch(name, &patch_params(), &Patch::Merge(&patch)).await {
+                Ok(session) => return Ok((session, true)),
+                Err(kube::Error::Api(status)) if status.code == 409 => tracing::debug!(session = name, "edited meanwhile; reading again"),
+                Err(error) => return Err(Error::kube(language, &error, name)),
+            }
+            session = self.living_session(name).await?;
         }
         Err(keeps_changing(language))
     }

@@ -1,7 +1,5 @@
 //! How far Galley goes, and a person's yes to it: desired state, one-off requests, approvals, cancelling a job.
 
-use std::time::Duration;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::SignedDuration;
 use kube::api::PostParams;
@@ -19,9 +17,6 @@ use crate::api::design::{ApprovalPolicy, DesiredState, PlanRecord, Request, Requ
 use crate::api::session::Language;
 use crate::api::terraformjob::JobPhase;
 use crate::api::{Approval, Design, Session, names};
-
-/// How long approve_plan waits for the controllers to take or refuse the approval.
-const APPROVAL_WAIT: Duration = Duration::from_secs(2);
 
 /// Arguments of set_desired_state.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default)]
@@ -121,6 +116,17 @@ pub struct ApprovalAnswer {
     pub since: String,
     /// what to call next
     pub next_actions: Vec<String>,
+}
+
+/// A question to the person about one plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApprovalQuestion {
+    /// the plan in words
+    pub message: String,
+    /// label of the yes
+    pub label: String,
+    /// what the answer belongs to: session, plan, generation
+    pub binding: String,
 }
 
 /// Arguments of cancel_job.
@@ -279,7 +285,7 @@ impl Services {
         let job = self.jobs_token(&session, &design).await?;
         let since = status::token(&session, Some(&design), job.as_ref());
         let stored = self.store_approval(approval, &session).await?;
-        let settled = self.until_approval(name_of(&stored), APPROVAL_WAIT).await.unwrap_or(stored);
+        let settled = self.until_approval(name_of(&stored), self.parts().settings.approval_wait).await.unwrap_or(stored);
         let fate = settled.status.clone().unwrap_or_default();
         if let Some(refused) = fate.refused {
             return Err(refusal(language, &refused, &input.session_id));
@@ -299,6 +305,55 @@ impl Services {
             since,
             next_actions: vec![say(language, Text::NextWait, &[])],
         })
+    }
+
+    /// What a person is asked before approve_plan counts, where the host can ask: the plan in words. Refuses what
+    /// approve_plan would refuse, so nobody is asked in vain.
+    ///
+    /// # Errors
+    /// As [`Services::approve_plan`].
+    pub async fn approval_question(&self, input: &ApprovePlan) -> Result<ApprovalQuestion, Error> {
+        let session = self.session(&input.session_id).await?;
+        let language = session.spec.language;
+        let sha = full_sha(&input.plan_sha256, language)?;
+        let design = self.design(&session).await?;
+        let now = self.parts().clock.now();
+        self.early_judgement(&session, &design, input, &sha, &now)?;
+        let page = self.get_plan(super::plan::GetPlan { session_id: input.session_id.clone(), ..Default::default() }).await?;
+        let kind = say(language, if page.destroy { Text::KindDestroy } else { Text::KindApply }, &[]);
+        let counts = super::plan::counts_line(language, &page.counts);
+        let values = [
+            ("sha", short(&sha)),
+            ("title", &session.spec.title),
+            ("session", name_of(&session)),
+            ("target", super::session::target_word(design.spec.target)),
+            ("kind", &kind),
+            ("counts", &counts),
+        ];
+        let mut message = say(language, Text::AskApproval, &values);
+        for line in page.summary.lines().skip(1) {
+            message.push('\n');
+            message.push_str(line);
+        }
+        Ok(ApprovalQuestion {
+            message,
+            label: say(language, Text::AskYes, &[]),
+            binding: format!("{}/{sha}/{}", name_of(&session), page.generation),
+        })
+    }
+
+    /// What approve_plan answers when the person said no.
+    pub async fn approval_declined(&self, session: &str) -> Error {
+        let language = self.language_of(Some(session)).await;
+        Error::new(Code::ApprovalRefused, say(language, Text::PersonDeclined, &[]), say(language, Text::HintAskAgain, &[]))
+            .with(json!({ "reason": "Declined" }))
+    }
+
+    /// What approve_plan answers to an answer of a question that is not open (any more).
+    pub async fn approval_question_gone(&self, session: &str) -> Error {
+        let language = self.language_of(Some(session)).await;
+        Error::new(Code::ApprovalRefused, say(language, Text::QuestionGone, &[]), say(language, Text::HintAskAgain, &[]))
+            .with(json!({ "reason": "QuestionGone" }))
     }
 
     /// The approval as it would be stored, judged by the same function the controllers use.

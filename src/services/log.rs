@@ -76,7 +76,7 @@ impl Services {
         let key = BlobKey::job(&job.spec.design_uid, &name, JobBlob::Log);
         let bytes = self.parts().blobs.get(&key).await.map_err(|error| Error::blob(language, &error))?.unwrap_or_default();
         let from = match &input.cursor {
-            Some(cursor) => cursor.parse::<usize>().ok().filter(|from| *from <= bytes.len()).ok_or_else(|| bad_cursor(language))?,
+            Some(cursor) => start_of(cursor, &bytes).ok_or_else(|| bad_cursor(language))?,
             None => tail_start(&bytes, input.tail_lines.unwrap_or(DEFAULT_TAIL)),
         };
         let open = !job.phase().is_terminal();
@@ -97,7 +97,7 @@ impl Services {
             }
         };
         let more = end < bytes.len() && (partial || bytes[end..].contains(&b'\n') || !open);
-        let next_cursor = end.to_string();
+        let next_cursor = if partial { format!("{end}{WITHIN}") } else { end.to_string() };
         Ok(LogPage {
             summary,
             session_id: input.session_id,
@@ -130,6 +130,22 @@ impl Services {
         let name = name.filter(|name| is_name(name)).ok_or_else(missing)?;
         self.job_opt(session, &name).await?.ok_or_else(missing)
     }
+}
+
+/// Ends a cursor that stands inside a long line.
+const WITHIN: char = 'p';
+
+/// Where a cursor stands. The writer of a long log leaves out more and more of its middle, so what was the start of a line
+/// may lie inside one now: then reading goes on with the next line.
+fn start_of(cursor: &str, bytes: &[u8]) -> Option<usize> {
+    let (number, within) = cursor.strip_suffix(WITHIN).map_or((cursor, false), |number| (number, true));
+    let from = number.parse::<usize>().ok().filter(|from| *from <= bytes.len())?;
+    let at_start = from == 0 || from == bytes.len() || bytes.get(from - 1) == Some(&b'\n');
+    if within || at_start {
+        return Some(from);
+    }
+    let rest = bytes[from..].iter().position(|b| *b == b'\n');
+    Some(rest.map_or(bytes.len(), |end| from + end + 1))
 }
 
 /// Where the last `lines` lines start, never more than a page from the end of what is complete.
@@ -180,15 +196,19 @@ fn page(bytes: &[u8], from: usize, open: bool) -> (Vec<String>, usize, bool) {
     (lines, at, false)
 }
 
-/// A JSON line as `time level message`; any other line as it is.
+/// A line as the runner writes it (`{time, level, message, address}`) as `time level message [address]`; any other line as
+/// it is.
 fn readable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let Ok(Value::Object(entry)) = serde_json::from_str::<Value>(&text) else { return text.into_owned() };
-    let field = |names: &[&str]| names.iter().find_map(|name| entry.get(*name).and_then(Value::as_str));
-    let Some(message) = field(&["message", "@message", "text", "line"]) else { return text.into_owned() };
-    let time = field(&["time", "@timestamp", "timestamp"]);
-    let level = field(&["level", "@level"]);
-    [time, level, Some(message)].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    let field = |name: &str| entry.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let Some(message) = field("message") else { return text.into_owned() };
+    let mut said: Vec<String> = [field("time"), field("level"), Some(message)].into_iter().flatten().map(str::to_owned).collect();
+    // Most messages begin with the address themselves.
+    if let Some(address) = field("address").filter(|address| !message.contains(address)) {
+        said.push(format!("[{address}]"));
+    }
+    said.join(" ")
 }
 
 #[cfg(test)]
@@ -241,6 +261,18 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_that_lies_inside_a_line_now_goes_on_with_the_next_line() {
+        let text = b"first\nsecond\nthird\n";
+        let rows = [("0", 0, "the start"), ("6", 6, "a line"), ("8", 13, "inside a line"), ("8p", 8, "inside a long line"), ("19", 19, "the end")];
+        for (cursor, from, reason) in rows {
+            assert_eq!(start_of(cursor, text), Some(from), "{reason}");
+        }
+        for foreign in ["20", "x", "-1", "8q", ""] {
+            assert_eq!(start_of(foreign, text), None, "{foreign}");
+        }
+    }
+
+    #[test]
     fn an_unfinished_line_of_a_running_job_waits_for_its_end() {
         assert_eq!(page(b"a\nhal", 0, true), (vec!["a".to_owned()], 2, false));
         assert_eq!(page(b"a\nhal", 0, false), (vec!["a".to_owned(), "hal".to_owned()], 5, false));
@@ -249,7 +281,11 @@ mod tests {
     #[test]
     fn json_lines_are_readable_and_other_lines_stay() {
         assert_eq!(readable(br#"{"time":"t","level":"info","message":"m"}"#), "t info m");
-        assert_eq!(readable(br#"{"@timestamp":"t","@level":"error","@message":"m"}"#), "t error m");
+        let line = br#"{"time":"t","level":"error","message":"m","address":"oci_core_vcn.v"}"#;
+        assert_eq!(readable(line), "t error m [oci_core_vcn.v]");
+        let line = br#"{"time":"t","level":"info","message":"oci_core_vcn.v: Creating...","address":"oci_core_vcn.v"}"#;
+        assert_eq!(readable(line), "t info oci_core_vcn.v: Creating...");
+        assert_eq!(readable(br#"{"time":"","level":"info","message":"7 lines are left out here"}"#), "info 7 lines are left out here");
         assert_eq!(readable(b"plain"), "plain");
     }
 }

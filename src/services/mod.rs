@@ -6,13 +6,18 @@
 
 pub mod architecture;
 mod architecture_check;
+pub mod architecture_edit;
 pub mod arguments;
+pub mod catalog;
 mod documents;
 pub mod error;
+pub mod export;
+mod exporters;
+pub mod hearing;
 pub mod lifecycle;
 pub mod log;
 pub mod plan;
-mod plan_source;
+pub mod resources;
 pub mod session;
 pub mod status;
 pub mod text;
@@ -32,6 +37,7 @@ use crate::api::design::{ApprovalPolicy, DesignSpec, Target};
 use crate::api::session::Language;
 use crate::blobs::Blobs;
 use crate::catalog::Catalog;
+use crate::catalog::questions::Questions;
 use crate::clock::Clock;
 use crate::validator::{Defaults, Verdict};
 
@@ -55,6 +61,10 @@ pub struct Settings {
     pub min_approval: ApprovalPolicy,
     /// longest wait of get_status; [`MAX_WAIT`] at most
     pub max_wait: Duration,
+    /// longest wait of approve_plan for the controllers to take or refuse the approval; 2 s
+    pub approval_wait: Duration,
+    /// longest wait of an edit for the controllers' preview; 500 ms. The edit is durable already: it only spares a call
+    pub preview_wait: Duration,
     /// language before a session says its own
     pub language: Language,
 }
@@ -67,6 +77,8 @@ impl Default for Settings {
             default_target: Target::default(),
             min_approval: ApprovalPolicy::Auto,
             max_wait: MAX_WAIT,
+            approval_wait: Duration::from_secs(2),
+            preview_wait: Duration::from_millis(500),
             language: Language::default(),
         }
     }
@@ -92,19 +104,28 @@ pub struct Parts {
 
 /// The services. Cheap to clone.
 #[derive(Clone)]
-pub struct Services(Arc<Parts>);
+pub struct Services(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    questions: Questions,
+}
 
 impl Services {
-    /// Services over these parts.
+    /// Services over these parts, with the questions that ship with this build.
     pub fn new(parts: Parts) -> Self {
-        Services(Arc::new(parts))
+        let questions = Questions::embedded().unwrap_or_else(|error| {
+            tracing::error!(%error, "the hearing asks nothing: its questions do not load");
+            Questions::default()
+        });
+        Services(Arc::new(Inner { parts, questions }))
     }
 
     /// The language of a session, or the server's when the session cannot be read: for messages about bad arguments.
     pub async fn language_of(&self, session: Option<&str>) -> Language {
         match session {
-            Some(name) => self.session(name).await.map_or(self.0.settings.language, |session| session.spec.language),
-            None => self.0.settings.language,
+            Some(name) => self.session(name).await.map_or(self.0.parts.settings.language, |session| session.spec.language),
+            None => self.0.parts.settings.language,
         }
     }
 }
@@ -124,6 +145,9 @@ summarised!(
     session::SessionDeleted,
     architecture::SavedArchitecture,
     architecture::CheckedArchitecture,
+    hearing::HearingView,
+    catalog::CatalogPage,
+    export::Export,
     lifecycle::DesiredStateSet,
     lifecycle::ApprovalAnswer,
     lifecycle::JobCancelled,

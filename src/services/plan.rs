@@ -1,13 +1,14 @@
 //! `get_plan`: what a plan does, bounded, every delete and replace named with what forces it.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Services;
 use super::documents::name_of;
 use super::error::{Code, Error, Problem};
-use super::plan_source::PlanDetails;
 use super::session::bad_cursor;
 use super::text::{Text, say};
 use crate::api::approval::short;
@@ -16,9 +17,13 @@ use crate::api::design::{Change, ChangeAction, Counts, PlanRecord};
 use crate::api::session::Language;
 use crate::api::{Design, Session};
 use crate::blobs::{BlobKey, JobBlob};
+use crate::plan::PlanDetails;
 
-/// Bytes of changes an answer carries when nothing is said: about 1,500 tokens, so that the whole stays under 2,000.
-const DEFAULT_BYTES: usize = 6_000;
+/// Bytes of changes an answer carries when nothing is said. With the head (about 700) and the text (below) the whole stays
+/// under 6,000 bytes, about 1,500 tokens.
+const DEFAULT_BYTES: usize = 3_200;
+/// Bytes of names the text carries, for hosts that show only text.
+const TEXT_BYTES: usize = 1_600;
 /// Bytes it carries at most, whatever limit was asked: about 7,000 tokens.
 const HARD_BYTES: usize = 28_000;
 /// Changes an answer lists when nothing is said.
@@ -223,33 +228,62 @@ impl Services {
         if plan.changes.len() >= plan.counts.total() {
             return Ok(plan.changes.clone());
         }
-        Ok(self.details(design, plan, language).await?.map_or_else(|| plan.changes.clone(), |details| details.changes()))
+        Ok(self.details(design, plan, language).await?.map_or_else(|| plan.changes.clone(), |details| details.view().changes.clone()))
     }
 
     async fn details(&self, design: &Design, plan: &PlanRecord, language: Language) -> Result<Option<PlanDetails>, Error> {
         let key = BlobKey::job(design.metadata.uid.as_deref().unwrap_or_default(), &plan.job, JobBlob::PlanJson);
         let bytes = self.parts().blobs.get(&key).await.map_err(|error| Error::blob(language, &error))?;
-        Ok(bytes.and_then(|bytes| PlanDetails::parse(&bytes)))
+        let parsed = bytes.map(|bytes| PlanDetails::parse(&bytes)).transpose();
+        Ok(parsed.unwrap_or_else(|error| {
+            tracing::warn!(job = plan.job, %error, "a stored plan does not read");
+            None
+        }))
     }
 }
 
 fn fill_resource(page: &mut PlanPage, details: &PlanDetails, address: &str, window: Window, language: Language) -> Result<(), Error> {
-    let Some(resource) = details.resource(address) else {
+    let changes = &details.view().changes;
+    let found = details.resource(address).zip(changes.iter().find(|change| change.address == address));
+    let Some((resource, change)) = found else {
         let message = say(language, Text::NoSuchResource, &[("address", &clip(address, 200))]);
-        let allowed = details.changes().into_iter().take(40).map(|change| change.address).collect();
+        let allowed = changes.iter().take(40).map(|change| change.address.clone()).collect();
         let hint = Some(say(language, Text::HintGetPlan, &[]));
         return Err(Error::argument(language, Problem { path: "address".into(), message, value: None, allowed, hint }));
     };
-    let forced = &resource.change.replace_paths;
-    page.values = Window { limit: usize::MAX, ..window }.fit(&resource.values, |(path, before, after)| ValueView {
+    let values = differences(&resource.before, &resource.after);
+    page.values = Window { limit: usize::MAX, ..window }.fit(&values, |(path, before, after)| ValueView {
         path: path.clone(),
         before: super::arguments::shown(before),
         after: super::arguments::shown(after),
-        forces_replace: forced.iter().any(|force| path == force || path.starts_with(&format!("{force}."))),
+        forces_replace: resource.replace_paths.iter().any(|force| path == force || path.starts_with(&format!("{force}."))),
     });
-    page.leave(window.offset + page.values.len(), resource.values.len());
-    page.changes = vec![ChangeView::of(&resource.change)];
+    page.leave(window.offset + page.values.len(), values.len());
+    page.changes = vec![ChangeView::of(change)];
     Ok(())
+}
+
+/// What differs between two masked values, as dotted path, before, after. A secret that changes is equal once masked; the
+/// change's `changed` names it.
+fn differences(before: &Value, after: &Value) -> Vec<(String, Value, Value)> {
+    let (mut left, mut right) = (Map::new(), Map::new());
+    flatten(before, "", &mut left);
+    flatten(after, "", &mut right);
+    let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    let differing = keys.into_iter().filter(|key| left.get(*key) != right.get(*key));
+    differing.map(|key| (key.clone(), left.get(key).cloned().unwrap_or_default(), right.get(key).cloned().unwrap_or_default())).collect()
+}
+
+fn flatten(value: &Value, path: &str, out: &mut Map<String, Value>) {
+    let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, inner)| flatten(inner, &join(key), out)),
+        Value::Array(list) => list.iter().enumerate().for_each(|(index, inner)| flatten(inner, &join(&index.to_string()), out)),
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            out.insert(path.to_owned(), value.clone());
+        }
+    }
 }
 
 fn destructive(action: ChangeAction) -> bool {
@@ -326,26 +360,41 @@ fn summary(language: Language, page: &PlanPage) -> String {
         ("expires", &page.expires_at),
     ];
     let mut lines = vec![say(language, Text::PlanShown, &values)];
-    let named = |action: ChangeAction| -> Vec<String> {
-        page.changes
-            .iter()
-            .filter(|change| change.action == action)
-            .take(25)
-            .map(|change| match change.forced_by.is_empty() {
-                true => change.address.clone(),
-                false => format!("{} ({})", change.address, change.forced_by.join(", ")),
-            })
-            .collect()
-    };
+    let mut room = TEXT_BYTES;
     for (text, action) in [(Text::PlanDestroys, ChangeAction::Delete), (Text::PlanReplaces, ChangeAction::Replace)] {
-        let list = named(action);
+        let list = names_of(page, action, &mut room);
         if !list.is_empty() {
             lines.push(say(language, text, &[("list", &list.join(", "))]));
         }
+    }
+    if page.values.is_empty() && page.omitted > 0 {
+        lines.push(say(language, Text::PlanMore, &[("count", &page.omitted.to_string())]));
     }
     if let (Some(change), false) = (page.changes.first(), page.values.is_empty()) {
         let action = format!("{:?}", change.action).to_lowercase();
         lines.push(say(language, Text::PlanResource, &[("address", &change.address), ("action", &action)]));
     }
     lines.join("\n")
+}
+
+/// Names of one action with what forces it, as far as `room` goes; what is left out is counted.
+fn names_of(page: &PlanPage, action: ChangeAction, room: &mut usize) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut left_out = 0_usize;
+    for change in page.changes.iter().filter(|change| change.action == action) {
+        let name = match change.forced_by.is_empty() {
+            true => change.address.clone(),
+            false => format!("{} ({})", change.address, clip(&change.forced_by.join(", "), 80)),
+        };
+        if name.len() + 2 > *room {
+            left_out += 1;
+            continue;
+        }
+        *room -= name.len() + 2;
+        names.push(name);
+    }
+    if left_out > 0 {
+        names.push(format!("+{left_out}"));
+    }
+    names
 }

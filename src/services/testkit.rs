@@ -1,296 +1,151 @@
-//! A small Kubernetes-style API server in memory, for the tests of services and MCP alone.
+//! Services over the real embedded API server in memory, for the tests of services and MCP.
 //!
-//! Entry point [`Kit::new`]; [`client`] gives the `kube::Client` whose transport is the server itself. It knows what the
-//! services call: get, list with paging and `metadata.name` selector, watch, create with generateName, merge patch with
-//! resourceVersion, status patch, delete with finalizers. It stamps approvals as the real server does.
+//! Entry point [`Kit::new`]. Between the client and the server stands a layer that counts requests and fails some on
+//! purpose; [`Server::set_status`] writes what a controller would write, as the system.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{Method, StatusCode};
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tower::ServiceExt;
 
 use super::{Judge, Parts, Services, Settings};
 use crate::api::approval::{Channel, Identity};
 use crate::api::design::{DesignSpec, Finding, Severity};
-use crate::api::{Design, Time};
-use crate::blobs::{BlobKey, Blobs};
+use crate::api::{NAMESPACE, Time};
+use crate::apiserver::{ApiServer, Options};
+use crate::blobs::{BlobKey, Blobs, MemoryBlobs};
+use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::store::{If, MemoryStore, Store};
 use crate::validator::Verdict;
 
-/// Plural and name.
-type Key = (String, String);
-
+/// The embedded server, seen from a test.
 #[derive(Clone)]
 pub(crate) struct Server {
-    inner: Arc<Mutex<Inner>>,
-    events: broadcast::Sender<(u64, &'static str, Key, Value)>,
-    identity: Identity,
+    api: ApiServer,
+    gate: Arc<Mutex<Gate>>,
 }
 
 #[derive(Default)]
-struct Inner {
-    version: u64,
-    objects: BTreeMap<Key, Value>,
-    history: Vec<(u64, &'static str, Key, Value)>,
+struct Gate {
     faults: Vec<(Method, String, u16)>,
     requests: Vec<String>,
 }
 
-struct Failure(u16, String, String);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let Failure(code, reason, message) = self;
-        let body = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "message": message, "code": code });
-        (StatusCode::from_u16(code).unwrap(), axum::Json(body)).into_response()
+fn kind_of(plural: &str) -> &'static str {
+    match plural {
+        "sessions" => "Session",
+        "designs" => "Design",
+        "terraformjobs" => "TerraformJob",
+        "approvals" => "Approval",
+        other => panic!("no kind {other}"),
     }
-}
-
-fn missing(name: &str) -> Failure {
-    Failure(404, "NotFound".into(), format!("{name} not found"))
 }
 
 impl Server {
-    fn new(identity: Identity) -> Self {
-        Server { inner: Arc::default(), events: broadcast::channel(1024).0, identity }
-    }
-
     /// The next `method` on a path containing `path` answers `code`.
     pub(crate) fn fail_next(&self, method: Method, path: &str, code: u16) {
-        self.inner.lock().unwrap().faults.push((method, path.to_owned(), code));
+        self.gate.lock().unwrap().faults.push((method, path.to_owned(), code));
     }
 
-    /// "METHOD path" of every writing request so far.
+    /// "METHOD path" of every writing request of the services so far.
     pub(crate) fn writes(&self) -> Vec<String> {
-        self.inner.lock().unwrap().requests.iter().filter(|line| !line.starts_with("GET")).cloned().collect()
+        self.gate.lock().unwrap().requests.iter().filter(|line| !line.starts_with("GET")).cloned().collect()
     }
 
-    /// How many reading requests so far.
+    /// How many reading requests of the services so far.
     pub(crate) fn reads(&self) -> usize {
-        self.inner.lock().unwrap().requests.iter().filter(|line| line.starts_with("GET")).count()
+        self.gate.lock().unwrap().requests.iter().filter(|line| line.starts_with("GET")).count()
+    }
+
+    fn documents(&self, plural: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("galley.dev", "v1alpha1", kind_of(plural)), plural);
+        Api::namespaced_with(self.api.client(Identity::system()), NAMESPACE, &resource)
+    }
+
+    /// The server answers reads from memory, so they never wait.
+    fn get(&self, path: &str) -> Value {
+        let path = format!("/apis/galley.dev/v1alpha1/namespaces/{NAMESPACE}/{path}");
+        let mut request = http::Request::get(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Identity::system());
+        let answer = async {
+            let response = self.api.router().oneshot(request).await.unwrap();
+            axum::body::to_bytes(response.into_body(), 16 << 20).await.unwrap()
+        };
+        serde_json::from_slice(&answer.now_or_never().expect("reads are from memory")).unwrap()
     }
 
     /// The object as stored.
     pub(crate) fn object(&self, plural: &str, name: &str) -> Option<Value> {
-        self.inner.lock().unwrap().objects.get(&(plural.to_owned(), name.to_owned())).cloned()
+        let object = self.get(&format!("{plural}/{name}"));
+        (object["kind"] != "Status").then_some(object)
     }
 
     /// Names of a kind.
     pub(crate) fn names(&self, plural: &str) -> Vec<String> {
-        self.inner.lock().unwrap().objects.keys().filter(|key| key.0 == plural).map(|key| key.1.clone()).collect()
+        let list = self.get(plural);
+        list["items"].as_array().unwrap().iter().map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What a controller does: merges into the status.
-    pub(crate) fn set_status(&self, plural: &str, name: &str, status: Value) {
-        let key = (plural.to_owned(), name.to_owned());
-        let mut inner = self.inner.lock().unwrap();
-        let mut object = inner.objects.get(&key).cloned().unwrap();
-        let mut merged = object.get("status").cloned().unwrap_or(json!({}));
-        json_patch::merge(&mut merged, &status);
-        object["status"] = merged;
-        self.commit(&mut inner, key, object, "MODIFIED");
+    pub(crate) async fn set_status(&self, plural: &str, name: &str, status: Value) {
+        let patch = json!({ "status": status });
+        self.documents(plural).patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 
-    /// Stores an object as it is, with the metadata a server gives.
-    pub(crate) fn put(&self, plural: &str, mut object: Value) {
-        let mut inner = self.inner.lock().unwrap();
-        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-        stamp(&mut object, inner.version, &name);
-        self.commit(&mut inner, (plural.to_owned(), name), object, "ADDED");
+    /// Merges into the object, as the system.
+    pub(crate) async fn patch(&self, plural: &str, name: &str, patch: Value) {
+        self.documents(plural).patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 
-    fn commit(&self, inner: &mut Inner, key: Key, mut object: Value, event: &'static str) -> Value {
-        inner.version += 1;
-        object["metadata"]["resourceVersion"] = json!(inner.version.to_string());
-        match event {
-            "DELETED" => inner.objects.remove(&key),
-            _ => inner.objects.insert(key.clone(), object.clone()),
-        };
-        inner.history.push((inner.version, event, key.clone(), object.clone()));
-        let _ = self.events.send((inner.version, event, key, object.clone()));
-        object
+    /// Makes an object, as the system.
+    pub(crate) async fn create(&self, plural: &str, object: Value) {
+        self.documents(plural).create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 
-    async fn handle(self, request: Request) -> Response {
-        let (head, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, 16 << 20).await.unwrap();
-        let path = head.uri.path().to_owned();
-        let query: BTreeMap<String, String> = url::form_urlencoded::parse(head.uri.query().unwrap_or("").as_bytes()).into_owned().collect();
-        {
-            let mut inner = self.inner.lock().unwrap();
-            inner.requests.push(format!("{} {path}", head.method));
-            if let Some(at) = inner.faults.iter().position(|(method, part, _)| *method == head.method && path.contains(part.as_str())) {
-                let (_, _, code) = inner.faults.remove(at);
-                return Failure(code, "Injected".into(), "injected fault".into()).into_response();
-            }
-        }
-        let parts: Vec<&str> = path.trim_start_matches("/apis/galley.dev/v1alpha1/namespaces/default/").split('/').collect();
-        let body = || serde_json::from_slice::<Value>(&body).unwrap();
-        let result = match (head.method.clone(), parts.as_slice()) {
-            (Method::GET, [plural]) if query.get("watch").is_some_and(|watch| watch == "true" || watch == "1") => {
-                return self.watch(plural, &query);
-            }
-            (Method::GET, [plural]) => Ok(self.list(plural, &query)),
-            (Method::POST, [plural]) => self.create(plural, body()),
-            (Method::GET, [plural, name]) => self.object(plural, name).ok_or_else(|| missing(name)),
-            (Method::PATCH, [plural, name]) => self.patch(plural, name, &body(), false),
-            (Method::PATCH, [plural, name, "status"]) => self.patch(plural, name, &body(), true),
-            (Method::DELETE, [plural, name]) => self.delete(plural, name),
-            _ => Err(Failure(405, "MethodNotAllowed".into(), path.clone())),
-        };
-        result.map(axum::Json).into_response()
-    }
-
-    fn create(&self, plural: &str, mut object: Value) -> Result<Value, Failure> {
-        let mut inner = self.inner.lock().unwrap();
-        let generated = format!("{}{:05}", object["metadata"]["generateName"].as_str().unwrap_or("x-"), inner.version);
-        let name = object["metadata"]["name"].as_str().map_or(generated, str::to_owned);
-        let key = (plural.to_owned(), name.clone());
-        if inner.objects.contains_key(&key) {
-            return Err(Failure(409, "AlreadyExists".into(), format!("{name} already exists")));
-        }
-        if plural == "designs" {
-            let design: Design =
-                serde_json::from_value(object.clone()).map_err(|error| Failure(422, "Invalid".into(), error.to_string()))?;
-            design.validate_cel().map_err(|error| Failure(422, "Invalid".into(), format!("{error:?}")))?;
-        }
-        object.as_object_mut().unwrap().remove("status");
-        if plural == "approvals" {
-            let Identity { name, role, channel } = &self.identity;
-            object["status"] = json!({ "approver": name, "role": role, "channel": channel });
-        }
-        stamp(&mut object, inner.version, &name);
-        Ok(self.commit(&mut inner, key, object, "ADDED"))
-    }
-
-    fn patch(&self, plural: &str, name: &str, patch: &Value, status: bool) -> Result<Value, Failure> {
-        let mut inner = self.inner.lock().unwrap();
-        let key = (plural.to_owned(), name.to_owned());
-        let old = inner.objects.get(&key).cloned().ok_or_else(|| missing(name))?;
-        if patch["metadata"]["resourceVersion"].as_str().is_some_and(|version| Some(version) != old["metadata"]["resourceVersion"].as_str())
-        {
-            return Err(Failure(409, "Conflict".into(), "the object has been modified".into()));
-        }
-        let mut new = old.clone();
-        json_patch::merge(&mut new, patch);
-        if !status {
-            new["status"] = old["status"].clone();
-        }
-        if new["spec"] != old["spec"] {
-            new["metadata"]["generation"] = json!(old["metadata"]["generation"].as_i64().unwrap() + 1);
-        }
-        Ok(self.commit(&mut inner, key, new, "MODIFIED"))
-    }
-
-    fn delete(&self, plural: &str, name: &str) -> Result<Value, Failure> {
-        let mut inner = self.inner.lock().unwrap();
-        let key = (plural.to_owned(), name.to_owned());
-        let mut object = inner.objects.get(&key).cloned().ok_or_else(|| missing(name))?;
-        let held = object["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
-        if held {
-            object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        }
-        Ok(self.commit(&mut inner, key, object, if held { "MODIFIED" } else { "DELETED" }))
-    }
-
-    fn list(&self, plural: &str, query: &BTreeMap<String, String>) -> Value {
-        let inner = self.inner.lock().unwrap();
-        let after = query.get("continue").cloned().unwrap_or_default();
-        let limit: usize = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
-        let matching: Vec<(&Key, &Value)> =
-            inner.objects.iter().filter(|(key, _)| key.0 == plural && selected(query, &key.1) && key.1 > after).collect();
-        let items: Vec<&Value> = matching.iter().take(limit).map(|(_, object)| *object).collect();
-        let next = if matching.len() > limit { matching[limit - 1].0.1.clone() } else { String::new() };
-        json!({ "kind": "List", "apiVersion": "v1", "metadata": { "resourceVersion": inner.version.to_string(), "continue": next }, "items": items })
-    }
-
-    fn watch(&self, plural: &str, query: &BTreeMap<String, String>) -> Response {
-        let mut events = self.events.subscribe();
-        let since: u64 = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
-        let (plural, query) = (plural.to_owned(), query.clone());
-        let missed: Vec<_> = self.inner.lock().unwrap().history.iter().filter(|event| event.0 > since).cloned().collect();
-        let (sender, lines) = tokio::sync::mpsc::channel::<Result<String, std::convert::Infallible>>(64);
-        tokio::spawn(async move {
-            let mut last = since;
-            let mut missed = missed.into_iter();
-            loop {
-                let (version, event, key, object) = match missed.next() {
-                    Some(event) => event,
-                    None => tokio::select! {
-                        () = sender.closed() => return,
-                        event = events.recv() => match event { Ok(event) => event, Err(_) => return },
-                    },
-                };
-                if version <= last || key.0 != plural || !selected(&query, &key.1) {
-                    continue;
-                }
-                last = version;
-                if sender.send(Ok(format!("{}\n", json!({ "type": event, "object": object })))).await.is_err() {
-                    return;
+    /// A client that asks as `identity`, through the gate.
+    fn client(&self, identity: Identity) -> kube::Client {
+        let (router, gate) = (self.api.router(), Arc::clone(&self.gate));
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let (router, fault) = (router.clone(), enter(&gate, &request));
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(identity.clone());
+            async move {
+                match fault {
+                    Some(code) => Ok(failed(code)),
+                    None => router.oneshot(request).await,
                 }
             }
         });
-        let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(lines));
-        Response::builder().header("content-type", "application/json").body(body).unwrap()
+        kube::Client::new(service, NAMESPACE)
     }
 }
 
-fn stamp(object: &mut Value, version: u64, name: &str) {
-    let meta = &mut object["metadata"];
-    meta["name"] = json!(name);
-    meta["namespace"] = json!("default");
-    meta["uid"] = json!(format!("00000000-0000-0000-0000-{version:012}"));
-    meta["generation"] = json!(1);
-    meta["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+/// Counts a request; gives the code it fails with.
+fn enter<B>(gate: &Mutex<Gate>, request: &http::Request<B>) -> Option<u16> {
+    let path = request.uri().path();
+    let mut gate = gate.lock().unwrap();
+    gate.requests.push(format!("{} {path}", request.method()));
+    let at = gate.faults.iter().position(|(method, part, _)| method == request.method() && path.contains(part.as_str()))?;
+    Some(gate.faults.remove(at).2)
 }
 
-fn selected(query: &BTreeMap<String, String>, name: &str) -> bool {
-    query.get("fieldSelector").is_none_or(|selector| selector == &format!("metadata.name={name}"))
+fn failed(code: u16) -> Response {
+    let body = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Injected", "message": "on purpose", "code": code });
+    (StatusCode::from_u16(code).unwrap(), axum::Json(body)).into_response()
 }
 
-/// A client whose transport is the server.
-pub(crate) fn client(server: &Server) -> kube::Client {
-    let server = server.clone();
-    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-        let server = server.clone();
-        async move { Ok::<_, std::convert::Infallible>(server.handle(request.map(Body::new)).await) }
-    });
-    kube::Client::new(service, "default")
-}
-
-/// Blobs in memory.
-#[derive(Default)]
-pub(crate) struct MemoryBlobs(Mutex<BTreeMap<BlobKey, Bytes>>);
-
-#[async_trait]
-impl Blobs for MemoryBlobs {
-    async fn get(&self, key: &BlobKey) -> Result<Option<Bytes>, crate::blobs::Error> {
-        Ok(self.0.lock().unwrap().get(key).cloned())
-    }
-    async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), crate::blobs::Error> {
-        self.0.lock().unwrap().insert(key.clone(), bytes);
-        Ok(())
-    }
-    async fn create(&self, key: &BlobKey, bytes: Bytes) -> Result<(), crate::blobs::Error> {
-        self.put(key, bytes).await
-    }
-    async fn delete(&self, key: &BlobKey) -> Result<(), crate::blobs::Error> {
-        self.0.lock().unwrap().remove(key);
-        Ok(())
-    }
-    async fn list(&self, prefix: &str) -> Result<Vec<BlobKey>, crate::blobs::Error> {
-        Ok(self.0.lock().unwrap().keys().filter(|key| key.as_str().starts_with(prefix)).cloned().collect())
-    }
-}
-
-/// 2026-01-01 00:10:00, ten minutes after everything was created.
+/// 2026-01-01 00:10:00.
 pub(crate) struct FixedClock;
 
 impl Clock for FixedClock {
@@ -355,21 +210,42 @@ pub(crate) struct Kit {
     pub(crate) services: Services,
 }
 
+/// Settings for tests: no controllers run here, so nothing is worth waiting long for.
+pub(crate) fn settings() -> Settings {
+    Settings { approval_wait: Duration::from_millis(300), preview_wait: Duration::from_millis(40), ..Settings::default() }
+}
+
 impl Kit {
-    /// Services as the editor, through MCP.
-    pub(crate) fn new() -> Self {
-        Self::with(Identity::editor(Channel::Mcp), Settings::default())
+    /// Services as the editor, through MCP, with the small judge.
+    pub(crate) async fn new() -> Self {
+        Self::with(Identity::editor(Channel::Mcp), settings()).await
+    }
+    /// Services with the shipped catalogue and the real judge.
+    pub(crate) async fn real() -> Self {
+        let catalog = Arc::new(Catalog::embedded().unwrap());
+        Self::over(Arc::new(MemoryStore::new()), Identity::editor(Channel::Mcp), settings(), (catalog, Arc::new(crate::validator::validate))).await
     }
     /// Services as somebody else, or with other settings.
-    pub(crate) fn with(identity: Identity, settings: Settings) -> Self {
-        let server = Server::new(identity.clone());
-        let blobs = Arc::new(MemoryBlobs::default());
+    pub(crate) async fn with(identity: Identity, settings: Settings) -> Self {
+        Self::over(Arc::new(MemoryStore::new()), identity, settings, (Arc::default(), judge())).await
+    }
+    /// Services over a store that holds a document already, written as it is.
+    pub(crate) async fn holding(plural: &str, name: &str, document: Value) -> Self {
+        let store = MemoryStore::new();
+        let key = format!("registry/{plural}/{NAMESPACE}/{name}.json");
+        store.put(&key, document.to_string().into(), If::Any).await.unwrap();
+        Self::over(Arc::new(store), Identity::editor(Channel::Mcp), settings(), (Arc::default(), judge())).await
+    }
+    async fn over(store: Arc<dyn Store>, identity: Identity, settings: Settings, (catalog, judge): (Arc<Catalog>, Judge)) -> Self {
+        let api = ApiServer::open(store, Arc::new(FixedClock), Options::default()).await.unwrap();
+        let server = Server { api, gate: Arc::default() };
+        let blobs = Arc::new(MemoryBlobs::new());
         let services = Services::new(Parts {
-            client: client(&server),
+            client: server.client(identity.clone()),
             identity,
             blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
-            catalog: Arc::default(),
-            judge: judge(),
+            catalog,
+            judge,
             clock: Arc::new(FixedClock),
             settings,
         });
@@ -386,19 +262,17 @@ impl Kit {
         let components = vec![super::architecture::ComponentInput { id: "vcn".into(), service_type: "vcn".into(), ..Default::default() }];
         let input = super::architecture::SaveArchitecture { session_id: session.clone(), components, ..Default::default() };
         self.services.save_architecture(input).await.unwrap();
-        self.server.set_status("designs", &session, status);
+        self.server.set_status("designs", &session, status).await;
         session
     }
     /// A job of a session.
-    pub(crate) fn job(&self, session: &str, name: &str, action: &str, status: Value) {
+    pub(crate) async fn job(&self, session: &str, name: &str, action: &str, status: Value) {
         let uid = self.server.object("designs", session).map(|design| design["metadata"]["uid"].clone()).unwrap_or_default();
-        self.server.put(
-            "terraformjobs",
-            json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "TerraformJob", "metadata": { "name": name },
-                "spec": { "designRef": session, "designUid": uid, "sessionRef": session, "action": action, "digest": "d", "generation": 1,
-                    "plan": { "job": "p", "planSha256": sha('a'), "approval": "x", "approvalUid": "y" } },
-                "status": status }),
-        );
+        let object = json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "TerraformJob", "metadata": { "name": name },
+            "spec": { "designRef": session, "designUid": uid, "sessionRef": session, "action": action, "digest": "d", "generation": 1,
+                "plan": { "job": "p", "planSha256": sha('a'), "approval": "x", "approvalUid": "y" } } });
+        self.server.create("terraformjobs", object).await;
+        self.server.set_status("terraformjobs", name, status).await;
     }
     /// Puts text into a blob of a job.
     pub(crate) async fn blob(&self, session: &str, job: &str, what: crate::blobs::JobBlob, text: &str) {

@@ -50,6 +50,21 @@ texts! {
     ArchitectureSaved { en: "Saved as generation {generation}: {components} components, {connections} connections; {errors} errors, {warnings} warnings.", ja: "世代 {generation} として保存しました: コンポーネント {components}、接続 {connections}、エラー {errors}、警告 {warnings}。" }
     ArchitectureUnchanged { en: "Nothing changed; generation {generation} stands. {errors} errors, {warnings} warnings.", ja: "変更はありません。世代 {generation} のままです。エラー {errors}、警告 {warnings}。" }
     ArchitectureChecked { en: "{components} components, {connections} connections: {errors} errors, {warnings} warnings. Nothing was written.", ja: "コンポーネント {components}、接続 {connections}: エラー {errors}、警告 {warnings}。何も書き込んでいません。" }
+    AnswersSaved { en: "Saved. {answered} questions are answered; {missing} required ones are missing.", ja: "保存しました。回答済み {answered} 問、未回答の必須質問 {missing} 問。" }
+    AnswersUnchanged { en: "Nothing changed. {answered} questions are answered; {missing} required ones are missing.", ja: "変更はありません。回答済み {answered} 問、未回答の必須質問 {missing} 問。" }
+    HearingReopened { en: "The hearing is open again; its requirements are gone until it is completed.", ja: "ヒアリングを再開しました。完了するまで要件は空になります。" }
+    HearingCompleted { en: "The hearing is completed: {requirements} requirements, {constraints} constraints.", ja: "ヒアリングを完了しました。要件 {requirements} 件、制約 {constraints} 件。" }
+    Required { en: " (required)", ja: "(必須)" }
+    TakeOver { en: "edit_architecture with suggestion_id: \"{suggestion}\" takes it over", ja: "edit_architecture に suggestion_id: \"{suggestion}\" を指定すると反映します" }
+    CatalogListed { en: "{shown} of {total} {kind}.", ja: "{kind}: {total} 件中 {shown} 件。" }
+    CatalogShown { en: "{name}: {title}. {description}", ja: "{name}: {title}。{description}" }
+    NoTemplates { en: "There are no application templates on this server.", ja: "このサーバーにアプリケーションのテンプレートはありません。" }
+    Exported { en: "{what} of {session}, generation {generation}: {bytes} bytes, {media}. Whole: {uri}", ja: "{session} の {what}(世代 {generation}): {bytes} バイト、{media}。全体: {uri}" }
+    ExportMore { en: "More: call export with cursor: \"{cursor}\".", ja: "続きは cursor: \"{cursor}\" を付けて export を呼んでください。" }
+    AskApproval { en: "Plan {sha} of \"{title}\" ({session}, {target}) will {kind}: {counts}.", ja: "「{title}」({session}、{target})のプラン {sha} を{kind}: {counts}。" }
+    KindApply { en: "be applied", ja: "適用します" }
+    KindDestroy { en: "DESTROY what was built", ja: "実行し、構築したものを破棄します" }
+    AskYes { en: "Approve this plan", ja: "このプランを承認する" }
     DesiredStateSet { en: "Desired state of {session} is {state} (generation {generation}).", ja: "{session} の望ましい状態は {state} です(世代 {generation})。" }
     DesiredStateUnchanged { en: "Desired state of {session} was {state} already; nothing changed (generation {generation}).", ja: "{session} の望ましい状態はすでに {state} でした。変更はありません(世代 {generation})。" }
     ApprovalConsumed { en: "The approval of plan {plan} is accepted; job {job} uses it.", ja: "プラン {plan} の承認を受け付けました。ジョブ {job} が使用します。" }
@@ -67,6 +82,7 @@ texts! {
     PlanShown { en: "Plan {sha} of {session} ({kind}): {counts}. Valid until {expires}.", ja: "{session} のプラン {sha}({kind}): {counts}。有効期限 {expires}。" }
     PlanDestroys { en: "DESTROYS: {list}", ja: "削除: {list}" }
     PlanReplaces { en: "REPLACES: {list}", ja: "置換(削除して再作成): {list}" }
+    PlanMore { en: "{count} more: call get_plan with next_cursor.", ja: "残り {count} 件は next_cursor を付けて get_plan で確認してください。" }
     PlanResource { en: "{address}: {action}.", ja: "{address}: {action}。" }
     LogShown { en: "Job {job}: lines from byte {from} to {to} of {total}.", ja: "ジョブ {job}: {total} バイト中 {from}〜{to}。" }
     LogEmpty { en: "Job {job} has written nothing yet.", ja: "ジョブ {job} はまだ何も出力していません。" }
@@ -109,6 +125,34 @@ texts! {
     Unavailable { en: "the document store does not answer", ja: "文書ストアが応答しません" }
     Internal { en: "something unexpected happened", ja: "予期しないことが起きました" }
 
+    NoAnswers { en: "there is no answer in answers", ja: "answers に回答がありません" }
+    UnknownQuestion { en: "there is no such question", ja: "この質問はありません" }
+    BlankAnswer { en: "a required question may not be left blank", ja: "必須の質問は空欄にできません" }
+    MissingAnswer { en: "this required question is not answered: {question}", ja: "必須の質問に回答がありません: {question}" }
+    NoEdits { en: "there is nothing to do: give edits or suggestion_id", ja: "編集がありません。edits か suggestion_id を指定してください" }
+    NoSuggestion { en: "there is no such suggestion for the design as it is", ja: "現在の設計にこの提案はありません" }
+    IdTaken { en: "a component has this id already", ja: "このIDのコンポーネントはすでにあります" }
+    NoComponent { en: "there is no component with this id", ja: "このIDのコンポーネントはありません" }
+    NoConnection { en: "there is no such connection", ja: "この接続はありません" }
+    NoFile { en: "there is no file {file}", ja: "ファイル {file} はありません" }
+    NoFileEdits { en: "there is nothing to do: give set or delete", ja: "編集がありません。set か delete を指定してください" }
+    SetAndDeleted { en: "the file is set and deleted in one call", ja: "同じファイルに set と delete の両方が指定されています" }
+    NoCatalogEntry { en: "there is no such entry", ja: "この項目はありません" }
+    NotExportable { en: "the design has {errors} errors; nothing can be exported but its summary", ja: "設計に {errors} 件のエラーがあるため、summary 以外は出力できません" }
+    NoExporter { en: "{what} cannot be exported by this build", ja: "このビルドでは {what} を出力できません" }
+    NoResource { en: "there is no resource {uri}", ja: "リソース {uri} はありません" }
+    PersonDeclined { en: "the person did not approve the plan; nothing was written", ja: "利用者がプランを承認しませんでした。何も書き込んでいません" }
+    QuestionGone { en: "this question was answered already, is too old, or belongs to another plan; nothing was written", ja: "この確認は回答済みか期限切れ、または別のプランのものです。何も書き込んでいません" }
+
+    HintQuestions { en: "list_catalog with kind: questions lists the questions.", ja: "質問は list_catalog の kind: questions で確認できます。" }
+    HintAskQuestion { en: "Ask the person, then save_answers.", ja: "利用者に尋ねてから save_answers で保存してください。" }
+    HintSuggestions { en: "validate_architecture lists the suggestions.", ja: "提案は validate_architecture で確認できます。" }
+    HintEditFields { en: "{op} takes: {allowed}.", ja: "{op} で使える項目: {allowed}。" }
+    HintIdTaken { en: "Use configure for the component that is there, or another id.", ja: "既存のコンポーネントには configure を使うか、別のIDにしてください。" }
+    HintFileName { en: "Terraform treats other names specially; use lower-case letters, digits, - and _.", ja: "他の名前は Terraform が特別に扱います。英小文字、数字、-、_ を使ってください。" }
+    HintExportSummary { en: "Export the summary or the Terraform files.", ja: "summary か terraform を出力してください。" }
+    HintExport { en: "Mend the errors of validate_architecture first.", ja: "先に validate_architecture のエラーを直してください。" }
+    HintAskAgain { en: "Call approve_plan again when the person agrees.", ja: "利用者が同意したらもう一度 approve_plan を呼んでください。" }
     HintSeeDetails { en: "details.problems lists everything to mend.", ja: "直すべき点は details.problems を見てください。" }
     HintListSessions { en: "Call list_sessions for the ids, or create_session.", ja: "list_sessions でIDを確認するか、create_session を呼んでください。" }
     HintReadAgain { en: "Call get_status, look at what changed, and try again.", ja: "get_status で変更を確認し、もう一度試してください。" }
@@ -136,6 +180,9 @@ texts! {
     HintSecretVariable { en: "Leave it out: Galley generates passwords, and a person puts in other secrets.", ja: "指定しないでください。パスワードは Galley が生成し、その他の秘密は人が登録します。" }
     HintRequired { en: "Give {field}.", ja: "{field} を指定してください。" }
 
+    NextAnswer { en: "Ask the person the next questions, then save_answers.", ja: "利用者に次の質問を尋ね、save_answers で保存します。" }
+    NextComplete { en: "complete_hearing, or save_answers for the optional questions.", ja: "complete_hearing で完了するか、任意の質問を save_answers で保存します。" }
+    NextDesign { en: "save_architecture: design from the requirements and constraints.", ja: "save_architecture: 要件と制約から設計を保存します。" }
     NextSave { en: "save_architecture: save the components and connections.", ja: "save_architecture: コンポーネントと接続を保存します。" }
     NextMend { en: "save_architecture: mend the errors listed in findings.", ja: "save_architecture: findings のエラーを直します。" }
     NextPlan { en: "set_desired_state Planned for a plan to read, or Applied to have it built after approval.", ja: "set_desired_state: 確認用のプランは Planned、承認後に構築するなら Applied。" }

@@ -9,12 +9,12 @@ use super::{code, component, connection, desired, save};
 use crate::api::approval::{Channel, Identity};
 use crate::api::design::{ApprovalPolicy, DesiredState, Target};
 use crate::services::architecture::{ComponentInput, ValidateArchitecture};
-use crate::services::testkit::Kit;
+use crate::services::testkit::{Kit, settings};
 use crate::services::{Code, Settings};
 
 #[tokio::test]
 async fn saving_creates_the_design_of_the_session_and_keeps_desired_state_and_policy_afterwards() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let mut input = save(&session, vec![component("vcn", "vcn", json!({"cidr_block": "10.0.0.0/16"}))], vec![]);
     input.region = Some("ap-osaka-1".into());
@@ -44,7 +44,7 @@ async fn saving_creates_the_design_of_the_session_and_keeps_desired_state_and_po
 
 #[tokio::test]
 async fn structural_mistakes_are_refused_with_path_value_and_allowed_values_and_nothing_is_written() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let vcn = || component("vcn", "vcn", json!({}));
     let many = (0..201).map(|n| component(&format!("c{n}"), "vcn", json!({}))).collect::<Vec<_>>();
@@ -79,7 +79,7 @@ async fn structural_mistakes_are_refused_with_path_value_and_allowed_values_and_
 
 #[tokio::test]
 async fn unwise_designs_are_saved_and_their_findings_returned() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let subnet = component("s", "subnet", json!({"cidr_block": "192.168.0.0/24"}));
     let saved = kit.services.save_architecture(save(&session, vec![subnet], vec![])).await.unwrap();
@@ -90,7 +90,7 @@ async fn unwise_designs_are_saved_and_their_findings_returned() {
 
 #[tokio::test]
 async fn names_in_any_language_with_quotes_templates_and_newlines_arrive_unchanged() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let names = ["開発用VCN (検証)", "a\"b", "${var.x}", "%{if true}", "a\nb", "}\nresource \"x\" \"y\" {"];
     let components = names
@@ -107,7 +107,7 @@ async fn names_in_any_language_with_quotes_templates_and_newlines_arrive_unchang
 
 #[tokio::test]
 async fn an_expected_generation_that_moved_on_writes_nothing() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     let mut input = save(&session, vec![], vec![]);
     input.expected_generation = Some(7);
@@ -121,7 +121,7 @@ async fn an_expected_generation_that_moved_on_writes_nothing() {
 
 #[tokio::test]
 async fn a_conflicting_writer_is_retried_a_bounded_number_of_times() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     kit.server.fail_next(Method::PATCH, "/designs/", 409);
     kit.server.fail_next(Method::PATCH, "/designs/", 409);
@@ -143,7 +143,7 @@ async fn answers_of_the_api_server_become_closed_codes() {
         (503, Code::StorageUnavailable),
         (418, Code::Internal),
     ] {
-        let kit = Kit::new();
+        let kit = Kit::new().await;
         let session = kit.session().await;
         // kube retries 503 by itself: let it fail until that gives up
         for _ in 0..20 {
@@ -156,7 +156,7 @@ async fn answers_of_the_api_server_become_closed_codes() {
 
 #[tokio::test]
 async fn the_target_is_fixed_by_the_first_save() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     let mut input = save(&session, vec![], vec![]);
     input.target = Some(Target::Oci);
@@ -167,15 +167,15 @@ async fn the_target_is_fixed_by_the_first_save() {
 
 #[tokio::test]
 async fn a_new_design_starts_no_looser_than_the_servers_minimum() {
-    let settings = Settings { min_approval: ApprovalPolicy::Human, ..Settings::default() };
-    let kit = Kit::with(Identity::editor(Channel::Mcp), settings);
+    let strict = Settings { min_approval: ApprovalPolicy::Human, ..settings() };
+    let kit = Kit::with(Identity::editor(Channel::Mcp), strict).await;
     let session = kit.design(json!({})).await;
     assert_eq!(kit.server.object("designs", &session).unwrap()["spec"]["policy"]["approval"], json!("human"));
 }
 
 #[tokio::test]
 async fn validating_writes_nothing_and_tells_whether_a_save_would_be_refused() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let input = |components| ValidateArchitecture { session_id: session.clone(), components, connections: None };
     assert_eq!(code(kit.services.validate_architecture(input(None)).await), Code::InvalidDesign);
@@ -189,7 +189,7 @@ async fn validating_writes_nothing_and_tells_whether_a_save_would_be_refused() {
 
 #[tokio::test]
 async fn the_preview_comes_with_the_save_when_the_controller_is_quick() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     let server = kit.server.clone();
     let name = session.clone();
@@ -201,7 +201,7 @@ async fn the_preview_comes_with_the_save_when_the_controller_is_quick() {
             "designs",
             &name,
             json!({ "observedGeneration": 2, "preview": { "counts": { "create": 4, "update": 0, "replace": 0, "delete": 0 } } }),
-        );
+        ).await;
     });
     let saved = kit.services.save_architecture(save(&session, vec![component("a", "vcn", json!({}))], vec![])).await.unwrap();
     controller.await.unwrap();

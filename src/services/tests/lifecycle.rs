@@ -9,7 +9,7 @@ use super::{approve, code, component, desired, operation, save};
 use crate::api::approval::{Channel, Identity};
 use crate::api::design::{ApprovalPolicy, DesiredState, RequestAction};
 use crate::services::lifecycle::{ApprovalState, CancelJob, SetDesiredState};
-use crate::services::testkit::{Kit, awaiting, sha};
+use crate::services::testkit::{Kit, awaiting, settings, sha};
 use crate::services::{Code, Settings};
 
 #[tokio::test]
@@ -25,10 +25,10 @@ async fn a_busy_session_refuses_heavy_requests_and_accepts_plain_edits() {
         (false, "Plan", false, "a background plan"),
     ];
     for (requested, action, busy, reason) in rows {
-        let kit = Kit::new();
+        let kit = Kit::new().await;
         let session = kit.design(json!({})).await;
-        kit.job(&session, "job-1", action, json!({ "phase": "Running" }));
-        kit.server.set_status("sessions", &session, operation(requested, action, "job-1"));
+        kit.job(&session, "job-1", action, json!({ "phase": "Running" })).await;
+        kit.server.set_status("sessions", &session, operation(requested, action, "job-1")).await;
         let before = kit.server.writes().len();
         let result = kit.services.set_desired_state(request(&session)).await;
         if busy {
@@ -57,7 +57,7 @@ async fn a_busy_session_refuses_heavy_requests_and_accepts_plain_edits() {
 
 #[tokio::test]
 async fn the_server_mints_request_ids_and_the_same_state_again_is_no_edit() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     let request = SetDesiredState { session_id: session.clone(), request: Some(RequestAction::Retry), ..SetDesiredState::default() };
     let first = kit.services.set_desired_state(request.clone()).await.unwrap().request_id.unwrap();
@@ -73,12 +73,12 @@ async fn the_server_mints_request_ids_and_the_same_state_again_is_no_edit() {
 async fn an_editor_may_make_the_policy_stricter_and_never_looser() {
     let policy =
         |session: &str, policy| SetDesiredState { session_id: session.into(), approval_policy: Some(policy), ..SetDesiredState::default() };
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     assert_eq!(code(kit.services.set_desired_state(policy(&session, ApprovalPolicy::Auto)).await), Code::NotPermitted);
     kit.services.set_desired_state(policy(&session, ApprovalPolicy::Human)).await.unwrap();
     assert_eq!(code(kit.services.set_desired_state(policy(&session, ApprovalPolicy::Agent)).await), Code::NotPermitted);
-    let kit = Kit::with(Identity::approver(Channel::Cli), Settings { min_approval: ApprovalPolicy::Agent, ..Settings::default() });
+    let kit = Kit::with(Identity::approver(Channel::Cli), Settings { min_approval: ApprovalPolicy::Agent, ..settings() }).await;
     let session = kit.design(json!({})).await;
     kit.services.set_desired_state(policy(&session, ApprovalPolicy::Human)).await.unwrap();
     kit.services.set_desired_state(policy(&session, ApprovalPolicy::Agent)).await.unwrap();
@@ -87,7 +87,7 @@ async fn an_editor_may_make_the_policy_stricter_and_never_looser() {
 
 #[tokio::test]
 async fn an_empty_or_impossible_edit_is_refused() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let nothing = SetDesiredState { session_id: session.clone(), ..SetDesiredState::default() };
     assert_eq!(code(kit.services.set_desired_state(nothing.clone()).await), Code::InvalidArgument);
@@ -103,19 +103,19 @@ async fn applied(kit: &Kit) -> String {
     let mut status = awaiting();
     status["observedGeneration"] = json!(2);
     status["plan"]["generation"] = json!(2);
-    kit.server.set_status("designs", &session, status);
+    kit.server.set_status("designs", &session, status).await;
     session
 }
 
 #[tokio::test]
 async fn an_approval_names_exactly_the_plan_and_is_accepted_when_a_job_takes_it() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = applied(&kit).await;
     let server = kit.server.clone();
     let controller = tokio::spawn(async move {
         loop {
             if let Some(name) = server.names("approvals").first() {
-                server.set_status("approvals", name, json!({ "consumedBy": "apply-1" }));
+                server.set_status("approvals", name, json!({ "consumedBy": "apply-1" })).await;
                 return;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -135,7 +135,7 @@ async fn an_approval_names_exactly_the_plan_and_is_accepted_when_a_job_takes_it(
 
 #[tokio::test]
 async fn a_repeated_approval_is_one_approval_and_never_outlives_the_plan() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = applied(&kit).await;
     let mut input = approve(&session, sha('a'));
     input.expires_in_seconds = Some(86_400);
@@ -144,7 +144,7 @@ async fn a_repeated_approval_is_one_approval_and_never_outlives_the_plan() {
     assert_eq!((first.state, &first.approval), (ApprovalState::Recorded, &second.approval));
     assert_eq!(first.expires_at, "2026-01-01T01:05:00Z", "never longer than the plan");
     assert_eq!(kit.server.names("approvals").len(), 1);
-    kit.server.set_status("approvals", &first.approval, json!({ "refused": { "reason": "StateChanged", "message": "the state moved" } }));
+    kit.server.set_status("approvals", &first.approval, json!({ "refused": { "reason": "StateChanged", "message": "the state moved" } })).await;
     kit.services.approve_plan(input).await.unwrap();
     assert_eq!(kit.server.names("approvals").len(), 2, "a refused one is spent; a further yes is a further approval");
 }
@@ -169,9 +169,9 @@ async fn what_cannot_be_accepted_is_refused_early_and_no_approval_is_made() {
         (json!({ "state": { "lineage": "other" } }), sha('a'), Code::ApprovalRefused, "StateChanged", "another lineage"),
     ];
     for (status, sha, expected, why, reason) in rows {
-        let kit = Kit::new();
+        let kit = Kit::new().await;
         let session = applied(&kit).await;
-        kit.server.set_status("designs", &session, status);
+        kit.server.set_status("designs", &session, status).await;
         let error = kit.services.approve_plan(approve(&session, sha)).await.unwrap_err();
         assert_eq!(error.code, expected, "{reason}");
         assert_eq!(error.details["reason"].as_str().unwrap_or(""), why, "{reason}");
@@ -184,27 +184,27 @@ async fn what_cannot_be_accepted_is_refused_early_and_no_approval_is_made() {
 async fn under_policy_human_nothing_the_editor_sends_is_enough() {
     for by_server in [false, true] {
         let minimum = if by_server { ApprovalPolicy::Human } else { ApprovalPolicy::Auto };
-        let kit = Kit::with(Identity::editor(Channel::Mcp), Settings { min_approval: minimum, ..Settings::default() });
+        let kit = Kit::with(Identity::editor(Channel::Mcp), Settings { min_approval: minimum, ..settings() }).await;
         let session = applied(&kit).await;
         if !by_server {
             let input =
                 SetDesiredState { session_id: session.clone(), approval_policy: Some(ApprovalPolicy::Human), ..SetDesiredState::default() };
             kit.services.set_desired_state(input).await.unwrap();
-            kit.server.set_status("designs", &session, json!({ "plan": { "generation": 3 } }));
+            kit.server.set_status("designs", &session, json!({ "plan": { "generation": 3 } })).await;
         }
         let error = kit.services.approve_plan(approve(&session, sha('a'))).await.unwrap_err();
         assert_eq!((error.code, &error.details["reason"]), (Code::ApprovalRefused, &json!("ApproverRequired")));
         assert!(error.hint.contains(&format!("galley approve {session}")), "{}", error.hint);
         assert!(kit.server.names("approvals").is_empty());
     }
-    let kit = Kit::with(Identity::approver(Channel::Cli), Settings { min_approval: ApprovalPolicy::Human, ..Settings::default() });
+    let kit = Kit::with(Identity::approver(Channel::Cli), Settings { min_approval: ApprovalPolicy::Human, ..settings() }).await;
     let session = applied(&kit).await;
     assert_eq!(kit.services.approve_plan(approve(&session, sha('a'))).await.unwrap().state, ApprovalState::Recorded);
 }
 
 #[tokio::test]
 async fn a_refusal_by_the_controllers_is_told_with_its_reason() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = applied(&kit).await;
     let server = kit.server.clone();
     tokio::spawn(async move {
@@ -215,7 +215,7 @@ async fn a_refusal_by_the_controllers_is_told_with_its_reason() {
             "approvals",
             &server.names("approvals")[0],
             json!({ "refused": { "reason": "PlanTampered", "message": "the plan file is not the one that was planned" } }),
-        );
+        ).await;
     });
     let error = kit.services.approve_plan(approve(&session, sha('a'))).await.unwrap_err();
     assert_eq!((error.code, &error.details["reason"]), (Code::ApprovalRefused, &json!("PlanTampered")));
@@ -223,7 +223,7 @@ async fn a_refusal_by_the_controllers_is_told_with_its_reason() {
 
 #[tokio::test]
 async fn a_plan_of_a_design_that_is_only_planned_is_not_approved() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(awaiting()).await;
     let error = kit.services.approve_plan(approve(&session, sha('a'))).await.unwrap_err();
     assert_eq!((error.code, &error.details["reason"]), (Code::ApprovalRefused, &json!("NotWanted")));
@@ -231,15 +231,15 @@ async fn a_plan_of_a_design_that_is_only_planned_is_not_approved() {
 
 #[tokio::test]
 async fn cancelling_asks_the_active_job_to_stop_and_never_touches_another_sessions_job() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     let other = kit.design(json!({})).await;
     let input = |job: Option<&str>| CancelJob { session_id: session.clone(), job: job.map(str::to_owned) };
     assert_eq!(code(kit.services.cancel_job(input(None)).await), Code::InvalidArgument, "nothing runs");
-    kit.job(&session, "job-1", "Apply", json!({ "phase": "Running" }));
-    kit.job(&session, "job-0", "Plan", json!({ "phase": "Succeeded" }));
-    kit.job(&other, "job-2", "Apply", json!({ "phase": "Running" }));
-    kit.server.set_status("designs", &session, json!({ "activeJob": "job-1" }));
+    kit.job(&session, "job-1", "Apply", json!({ "phase": "Running" })).await;
+    kit.job(&session, "job-0", "Plan", json!({ "phase": "Succeeded" })).await;
+    kit.job(&other, "job-2", "Apply", json!({ "phase": "Running" })).await;
+    kit.server.set_status("designs", &session, json!({ "activeJob": "job-1" })).await;
     let answer = kit.services.cancel_job(input(None)).await.unwrap();
     assert_eq!((answer.job.as_str(), answer.cancelling), ("job-1", true));
     assert_eq!(kit.server.object("terraformjobs", "job-1").unwrap()["spec"]["cancel"], json!(true));

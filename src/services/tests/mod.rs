@@ -1,6 +1,8 @@
 //! The services against an API server in memory: what each tool writes, refuses and says.
 
 mod architecture;
+mod editing;
+mod hearing;
 mod lifecycle;
 mod reading;
 mod sessions;

@@ -23,7 +23,7 @@ fn status(session: &str, wait: u64, since: Option<&str>) -> GetStatus {
 
 #[tokio::test]
 async fn a_status_says_what_waits_what_failed_and_what_to_call_next() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let empty = kit.services.get_status(status(&session, 0, None)).await.unwrap();
     assert!(empty.next_actions[0].contains("save_architecture"));
@@ -41,7 +41,7 @@ async fn a_status_says_what_waits_what_failed_and_what_to_call_next() {
             "lastFailure": { "job": "apply-1", "action": "Apply", "class": "Stalled", "reason": "JobFailed", "attempts": 1,
                 "diagnostics": [{ "severity": "error", "code": "400-LimitExceeded", "summary": "vcn-count exceeded", "whoActs": "Stalled" }],
                 "nextActions": ["raise the limit"], "created": ["a"], "failed": ["b"], "notAttempted": ["c"] } }),
-    );
+    ).await;
     let view = kit.services.get_status(status(&session, 0, None)).await.unwrap();
     let failure = view.last_failure.as_ref().unwrap();
     assert_eq!((failure.diagnostics[0].code.as_deref(), failure.next_actions[0].as_str()), (Some("400-LimitExceeded"), "raise the limit"));
@@ -53,7 +53,7 @@ async fn a_status_says_what_waits_what_failed_and_what_to_call_next() {
 
 #[tokio::test]
 async fn the_worst_status_stays_bounded() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let long = "長い説明".repeat(2_000);
     let finding = json!({ "rule": "r", "severity": "error", "path": "components[x]", "message": long, "recommendation": long, "allowed": vec!["word"; 500] });
     let change =
@@ -80,16 +80,16 @@ fn status_of(session: &str) -> GetStatus {
 
 #[tokio::test]
 async fn a_long_poll_ends_when_something_worth_saying_changes() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(awaiting()).await;
     let first = kit.services.get_status(status(&session, 0, None)).await.unwrap();
     let server = kit.server.clone();
     let name = session.clone();
     let controller = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        server.set_status("designs", &name, json!({ "digest": "does not matter to a person" }));
+        server.set_status("designs", &name, json!({ "digest": "does not matter to a person" })).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
-        server.set_status("designs", &name, json!({ "conditions": [condition("True", "Synced")], "sync": "Synced" }));
+        server.set_status("designs", &name, json!({ "conditions": [condition("True", "Synced")], "sync": "Synced" })).await;
     });
     let started = std::time::Instant::now();
     let next = kit.services.get_status(status(&session, 20, Some(&first.since))).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_long_poll_ends_when_something_worth_saying_changes() {
 
 #[tokio::test]
 async fn without_since_a_long_poll_waits_until_a_person_is_needed_and_reports_progress() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session =
         kit.design(json!({ "observedGeneration": 1, "activeJob": "job-1", "conditions": [condition("False", "JobRunning")] })).await;
     kit.job(
@@ -111,7 +111,7 @@ async fn without_since_a_long_poll_waits_until_a_person_is_needed_and_reports_pr
         "job-1",
         "Apply",
         json!({ "phase": "Running", "progress": { "step": "apply", "total": 15, "done": 3, "current": ["oci_core_vcn.vcn"] } }),
-    );
+    ).await;
     let reports: Arc<Mutex<Vec<Progress>>> = Arc::default();
     let sink = Arc::clone(&reports);
     let observer: Observer = Arc::new(move |report| sink.lock().unwrap().push(report));
@@ -119,9 +119,9 @@ async fn without_since_a_long_poll_waits_until_a_person_is_needed_and_reports_pr
     let name = session.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(60)).await;
-        server.set_status("designs", &name, json!({ "observedGeneration": 1, "wait_reason": "x" }));
+        server.set_status("designs", &name, json!({ "observedGeneration": 1, "wait_reason": "x" })).await;
         tokio::time::sleep(Duration::from_millis(60)).await;
-        server.set_status("designs", &name, json!({ "activeJob": null, "conditions": [condition("True", "Synced")] }));
+        server.set_status("designs", &name, json!({ "activeJob": null, "conditions": [condition("True", "Synced")] })).await;
     });
     let view = kit.services.get_status_observed(status(&session, 20, None), Some(observer)).await.unwrap();
     assert_eq!(view.ready_reason.as_deref(), Some("Synced"));
@@ -132,7 +132,7 @@ async fn without_since_a_long_poll_waits_until_a_person_is_needed_and_reports_pr
 
 #[tokio::test]
 async fn a_wait_ends_in_time_and_when_the_session_goes_away() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(awaiting()).await;
     let first = kit.services.get_status(status(&session, 0, None)).await.unwrap();
     let started = std::time::Instant::now();
@@ -152,7 +152,7 @@ fn get_plan(session: &str) -> GetPlan {
 
 #[tokio::test]
 async fn a_plan_names_every_delete_and_replace_with_what_forces_it() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({})).await;
     assert_eq!(code(kit.services.get_plan(get_plan(&session)).await), Code::InvalidDesign, "no plan yet");
     let session = kit.design(awaiting()).await;
@@ -171,7 +171,7 @@ async fn a_plan_names_every_delete_and_replace_with_what_forces_it() {
 
 #[tokio::test]
 async fn a_large_plan_is_paged_within_the_budget_without_losing_a_change() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let mut status = awaiting();
     status["plan"]["counts"] = json!({ "create": 0, "update": 0, "replace": 400, "delete": 0 });
     let session = kit.design(status).await;
@@ -179,7 +179,7 @@ async fn a_large_plan_is_paged_within_the_budget_without_losing_a_change() {
         .map(|n| json!({ "address": format!("oci_core_subnet.subnet_with_a_rather_long_name_{n:03}"), "mode": "managed",
             "change": { "actions": ["delete", "create"], "replace_paths": [["cidr_block"]], "before": { "cidr_block": "a" }, "after": { "cidr_block": "b" } } }))
         .collect();
-    kit.blob(&session, "plan-1", JobBlob::PlanJson, &json!({ "resource_changes": changes }).to_string()).await;
+    kit.blob(&session, "plan-1", JobBlob::PlanJson, &json!({ "format_version": "1.2", "resource_changes": changes }).to_string()).await;
     let mut seen = std::collections::BTreeSet::new();
     let mut cursor = None;
     loop {
@@ -200,12 +200,47 @@ async fn a_large_plan_is_paged_within_the_budget_without_losing_a_change() {
 }
 
 #[tokio::test]
+async fn a_plan_of_a_thousand_changes_fits_fifteen_hundred_tokens_and_names_every_delete_and_replace() {
+    let kit = Kit::new().await;
+    let mut status = awaiting();
+    status["plan"]["counts"] = json!({ "create": 976, "update": 0, "replace": 12, "delete": 12 });
+    let session = kit.design(status).await;
+    let address = |n: usize| format!("oci_core_network_security_group_security_rule.component_{n:04}_ingress");
+    let change = |n: usize| match n {
+        0..12 => json!({ "actions": ["delete"], "before": { "a": 1 }, "after": null }),
+        12..24 => json!({ "actions": ["delete", "create"], "replace_paths": [["direction"]], "before": { "a": 1 }, "after": { "a": 2 } }),
+        _ => json!({ "actions": ["create"], "before": null, "after": { "a": 1 } }),
+    };
+    let changes: Vec<Value> = (0..1000).map(|n| json!({ "address": address(n), "mode": "managed", "change": change(n) })).collect();
+    kit.blob(&session, "plan-1", JobBlob::PlanJson, &json!({ "format_version": "1.2", "resource_changes": changes }).to_string()).await;
+    let page = kit.services.get_plan(get_plan(&session)).await.unwrap();
+    let size = serde_json::to_string(&page).unwrap().len() + page.summary.len();
+    assert!(size <= 6_000, "{size} bytes are {} tokens", size / 4);
+    assert!(page.next_cursor.is_none());
+    for n in 0..24 {
+        assert!(page.changes.iter().any(|change| change.address == address(n)), "{n} is not named");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let input = GetPlan { detail: Some(Detail::Changes), limit: Some(200), cursor, ..get_plan(&session) };
+        let page = kit.services.get_plan(input).await.unwrap();
+        seen.extend(page.changes.into_iter().map(|change| change.address));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 1000);
+    assert_eq!(seen.len(), 1000, "each once");
+}
+
+#[tokio::test]
 async fn one_resource_is_shown_before_and_after_with_secrets_masked() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(awaiting()).await;
     let resource = |address: &str| GetPlan { detail: Some(Detail::Resource), address: Some(address.into()), ..get_plan(&session) };
     assert_eq!(code(kit.services.get_plan(resource("oci_core_subnet.app")).await), Code::StorageUnavailable, "not stored");
-    let show = json!({ "resource_changes": [{ "address": "oci_core_subnet.app", "mode": "managed", "change": { "actions": ["delete", "create"],
+    let show = json!({ "format_version": "1.2", "resource_changes": [{ "address": "oci_core_subnet.app", "mode": "managed", "change": { "actions": ["delete", "create"],
         "replace_paths": [["cidr_block"]], "before": { "cidr_block": "10.0.0.0/24", "key": "hunter2" }, "after": { "cidr_block": "10.0.1.0/24", "key": "hunter3" },
         "before_sensitive": { "key": true }, "after_sensitive": { "key": true } } }] });
     kit.blob(&session, "plan-1", JobBlob::PlanJson, &show.to_string()).await;
@@ -219,11 +254,11 @@ async fn one_resource_is_shown_before_and_after_with_secrets_masked() {
 
 #[tokio::test]
 async fn a_log_is_read_from_its_end_or_page_by_page() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(json!({ "activeJob": "job-1" })).await;
     let input = |cursor: Option<String>, tail| GetJobLog { session_id: session.clone(), cursor, tail_lines: tail, ..GetJobLog::default() };
     assert_eq!(code(kit.services.get_job_log(input(None, None)).await), Code::InvalidArgument, "no such job yet");
-    kit.job(&session, "job-1", "Apply", json!({ "phase": "Running" }));
+    kit.job(&session, "job-1", "Apply", json!({ "phase": "Running" })).await;
     assert!(kit.services.get_job_log(input(None, None)).await.unwrap().lines.is_empty());
     let text: String =
         (0..1000).map(|n| format!("{}\n", json!({ "time": "t", "level": "info", "message": format!("line {n}") }))).collect();
@@ -248,7 +283,7 @@ async fn a_log_is_read_from_its_end_or_page_by_page() {
 
 #[tokio::test]
 async fn japanese_sessions_are_answered_in_japanese() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let input = CreateSession { title: "x".into(), language: Some(Language::Ja), ..CreateSession::default() };
     let session = kit.services.create_session(input).await.unwrap().session_id;
     let error = kit.services.set_desired_state(desired(&session, DesiredState::Applied)).await.unwrap_err();

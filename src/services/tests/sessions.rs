@@ -13,7 +13,7 @@ use crate::services::testkit::{Kit, awaiting};
 
 #[tokio::test]
 async fn the_server_mints_the_id_and_keeps_title_and_language() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let input = CreateSession { title: "デモ \"x\" ${y}\nz".into(), language: Some(Language::Ja), target: Some(Target::Oci) };
     let view = kit.services.create_session(input).await.unwrap();
     assert!(view.session_id.starts_with("s-") && view.session_id.len() == 28, "{}", view.session_id);
@@ -28,7 +28,7 @@ async fn the_server_mints_the_id_and_keeps_title_and_language() {
 
 #[tokio::test]
 async fn sessions_are_listed_newest_first_and_page_by_page_without_a_gap() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let mut made = Vec::new();
     for n in 0..7 {
         let input = CreateSession { title: format!("session {n}"), ..CreateSession::default() };
@@ -59,7 +59,7 @@ async fn sessions_are_listed_newest_first_and_page_by_page_without_a_gap() {
 
 #[tokio::test]
 async fn an_id_that_cannot_be_a_name_never_becomes_a_url() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     for id in ["", "../designs/x", "s-01/status", "S-1", "s-nobody", "日本"] {
         assert_eq!(code(kit.services.get_session(GetSession { session_id: id.into() }).await), Code::SessionNotFound, "{id}");
     }
@@ -68,7 +68,7 @@ async fn an_id_that_cannot_be_a_name_never_becomes_a_url() {
 
 #[tokio::test]
 async fn a_session_is_deleted_only_with_its_id_or_title_as_confirmation() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.session().await;
     let input = |confirm: &str| DeleteSession { session_id: session.clone(), confirm: confirm.into() };
     let error = kit.services.delete_session(input("yes")).await.unwrap_err();
@@ -80,11 +80,9 @@ async fn a_session_is_deleted_only_with_its_id_or_title_as_confirmation() {
 
 #[tokio::test]
 async fn a_session_with_resources_says_that_they_are_destroyed_first_and_takes_no_edits_meanwhile() {
-    let kit = Kit::new();
+    let kit = Kit::new().await;
     let session = kit.design(awaiting()).await;
-    let mut object = kit.server.object("sessions", &session).unwrap();
-    object["metadata"]["finalizers"] = json!(["galley.dev/session"]);
-    kit.server.put("sessions", object);
+    kit.server.patch("sessions", &session, json!({ "metadata": { "finalizers": ["galley.dev/session"] } })).await;
     let answer = kit.services.delete_session(DeleteSession { session_id: session.clone(), confirm: session.clone() }).await.unwrap();
     assert!(!answer.deleted);
     assert_eq!(answer.resources, 2);
@@ -95,12 +93,10 @@ async fn a_session_with_resources_says_that_they_are_destroyed_first_and_takes_n
 
 #[tokio::test]
 async fn one_session_that_does_not_decode_hides_no_other() {
-    let kit = Kit::new();
+    let broken =
+        json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Session", "metadata": { "name": "s-broken", "namespace": "default" }, "spec": { "title": 7 } });
+    let kit = Kit::holding("sessions", "s-broken", broken).await;
     let session = kit.session().await;
-    kit.server.put(
-        "sessions",
-        json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Session", "metadata": { "name": "s-broken" }, "spec": { "title": 7 } }),
-    );
     let list = kit.services.list_sessions(ListSessions::default()).await.unwrap();
     assert_eq!(list.sessions.iter().map(|line| line.session_id.as_str()).collect::<Vec<_>>(), [session.as_str()]);
     let error = kit.services.get_session(GetSession { session_id: "s-broken".into() }).await.unwrap_err();
