@@ -327,7 +327,8 @@ async fn a_waiting_status_sends_progress_when_the_host_asked_for_it() {
                 "job-1",
                 "Apply",
                 json!({ "phase": "Running", "progress": { "step": "apply", "total": 9, "done": 2, "current": [] } }),
-            ).await;
+            )
+            .await;
             let client = if over == "pipe" { over_pipe(&kit, era).await } else { over_http(&kit, era).await };
             // rmcp's client adds a progress token to every request
             let server = kit.server.clone();
@@ -338,11 +339,13 @@ async fn a_waiting_status_sends_progress_when_the_host_asked_for_it() {
                 while seen.lock().unwrap().is_empty() && Instant::now() < deadline {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                server.set_status(
-                    "designs",
-                    &name,
-                    json!({ "activeJob": null, "conditions": [crate::services::testkit::condition("True", "Synced")] }),
-                ).await;
+                server
+                    .set_status(
+                        "designs",
+                        &name,
+                        json!({ "activeJob": null, "conditions": [crate::services::testkit::condition("True", "Synced")] }),
+                    )
+                    .await;
             });
             let status = good(&client, "get_status", json!({ "session_id": session, "wait_seconds": 20 })).await;
             controller.await.unwrap();

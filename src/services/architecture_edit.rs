@@ -257,7 +257,13 @@ fn check_fields(edits: &[Edit], language: Language) -> Result<(), Error> {
             let allowed: Vec<String> = needed.iter().chain(optional).map(|field| (*field).to_owned()).collect();
             let values = [("op", edit.op.as_str()), ("allowed", &allowed.join(", "))];
             let hint = Some(say(language, Text::HintEditFields, &values));
-            problems.push(Problem { path: format!("edits[{index}].{field}"), message: say(language, text, &[]), value: None, allowed, hint });
+            problems.push(Problem {
+                path: format!("edits[{index}].{field}"),
+                message: say(language, text, &[]),
+                value: None,
+                allowed,
+                hint,
+            });
         };
         for field in needed.iter().filter(|field| !edit.has(field)) {
             add(&mut problems, field, Text::MissingField);
@@ -468,7 +474,11 @@ fn check_files(input: &EditFiles, language: Language) -> Result<(), Error> {
             let value = Some(arguments::shown(&Value::from(name.as_str())));
             problems.push(Problem { path: format!("set.{}", clip(name, 63)), message, value, hint, ..Problem::default() });
         } else if input.delete.contains(name) {
-            problems.push(Problem { path: format!("delete.{name}"), message: say(language, Text::SetAndDeleted, &[]), ..Problem::default() });
+            problems.push(Problem {
+                path: format!("delete.{name}"),
+                message: say(language, Text::SetAndDeleted, &[]),
+                ..Problem::default()
+            });
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::problems(Code::InvalidArgument, language, problems)) }
@@ -478,9 +488,9 @@ fn check_files(input: &EditFiles, language: Language) -> Result<(), Error> {
 fn is_file_name(name: &str) -> bool {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     name.len() <= 63
-        && name.strip_suffix(".tf").is_some_and(|stem| {
-            !stem.is_empty() && stem.bytes().all(good) && stem != "override" && !stem.ends_with("_override")
-        })
+        && name
+            .strip_suffix(".tf")
+            .is_some_and(|stem| !stem.is_empty() && stem.bytes().all(good) && stem != "override" && !stem.ends_with("_override"))
 }
 
 fn check_total(files: &BTreeMap<String, String>, language: Language) -> Result<(), Error> {

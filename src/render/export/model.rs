@@ -255,7 +255,10 @@ impl Builder<'_> {
                     }
                 }
                 (Some(NetworkRole::Subnet), Some(_)) => {}
-                (Some(NetworkRole::InternetGateway | NetworkRole::NatGateway | NetworkRole::ServiceGateway), Some(vcn)) => {
+                (
+                    Some(NetworkRole::InternetGateway | NetworkRole::NatGateway | NetworkRole::ServiceGateway | NetworkRole::LocalPeering),
+                    Some(vcn),
+                ) => {
                     vcn.gateways.push(node);
                 }
                 (Some(NetworkRole::RouteTable | NetworkRole::SecurityList), Some(vcn)) => {

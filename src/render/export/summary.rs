@@ -365,7 +365,12 @@ impl<'a> Page<'a> {
                     Flow::Ingress => self.say("受信", "in"),
                     Flow::Egress => self.say("送信", "out"),
                 };
-                let port = format!("{} {}", format!("{:?}", rule.protocol).to_uppercase(), rule.port);
+                let protocol = format!("{:?}", rule.protocol).to_uppercase();
+                let port = match rule.ports {
+                    None => protocol,
+                    Some((first, last)) if first == last => format!("{protocol} {first}"),
+                    Some((first, last)) => format!("{protocol} {first}-{last}"),
+                };
                 vec![names.group(&rule.nsg), flow.to_owned(), self.peer(&rule.peer, names), port]
             })
             .collect();

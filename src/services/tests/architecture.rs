@@ -197,11 +197,13 @@ async fn the_preview_comes_with_the_save_when_the_controller_is_quick() {
         while server.object("designs", &name).unwrap()["metadata"]["generation"] != json!(2) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        server.set_status(
-            "designs",
-            &name,
-            json!({ "observedGeneration": 2, "preview": { "counts": { "create": 4, "update": 0, "replace": 0, "delete": 0 } } }),
-        ).await;
+        server
+            .set_status(
+                "designs",
+                &name,
+                json!({ "observedGeneration": 2, "preview": { "counts": { "create": 4, "update": 0, "replace": 0, "delete": 0 } } }),
+            )
+            .await;
     });
     let saved = kit.services.save_architecture(save(&session, vec![component("a", "vcn", json!({}))], vec![])).await.unwrap();
     controller.await.unwrap();

@@ -111,7 +111,8 @@ async fn without_since_a_long_poll_waits_until_a_person_is_needed_and_reports_pr
         "job-1",
         "Apply",
         json!({ "phase": "Running", "progress": { "step": "apply", "total": 15, "done": 3, "current": ["oci_core_vcn.vcn"] } }),
-    ).await;
+    )
+    .await;
     let reports: Arc<Mutex<Vec<Progress>>> = Arc::default();
     let sink = Arc::clone(&reports);
     let observer: Observer = Arc::new(move |report| sink.lock().unwrap().push(report));
