@@ -36,7 +36,7 @@ pub(crate) struct Image {
 }
 
 /// Versions of Kubernetes that the container engine offers, oldest first.
-pub(crate) const KUBERNETES: [&str; 3] = ["1.31.10", "1.32.1", "1.33.1"];
+pub(crate) const KUBERNETES: [&str; 4] = ["1.31.1", "1.31.10", "1.32.1", "1.33.1"];
 
 /// Operating system, version, start of the image name.
 const SYSTEMS: [(&str, &str, &str); 7] = [
