@@ -1,7 +1,7 @@
 # Galley and Terraform, for one container: everything is under /data, nothing runs as root.
 #
 #   docker build -t galley .
-#   docker run -p 127.0.0.1:8765:8765 -v galley:/data -e GALLEY_TOKEN=… galley
+#   docker run -p 127.0.0.1:8470:8470 -v galley:/data -e GALLEY_TOKEN=… galley
 
 FROM rust:1.95-slim-bookworm AS build
 # aws-lc-sys compiles C and wants cmake for some targets.
@@ -20,11 +20,11 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 COPY --from=build /out/galley /usr/local/bin/galley
 COPY --from=terraform /bin/terraform /usr/local/bin/terraform
 COPY LICENSE /usr/share/doc/galley/LICENSE
-ENV GALLEY_DATA_DIR=/data GALLEY_LISTEN=0.0.0.0:8765
+ENV GALLEY_DATA_DIR=/data GALLEY_LISTEN=0.0.0.0:8470
 USER 65532:65532
 WORKDIR /data
 VOLUME /data
-EXPOSE 8765
+EXPOSE 8470
 # No HEALTHCHECK: the image has no HTTP client and no shell trick should stand in for one. Orchestrators ask the server
 # itself: GET /healthz (alive) and GET /readyz (store reachable, controllers running).
 ENTRYPOINT ["/usr/local/bin/galley"]

@@ -23,7 +23,7 @@ demo: build ## a real design is planned, approved, applied, drifts, is repaired 
 	@tools/fetch.sh terraform
 	target/debug/galley demo
 
-run: build ## the server on 127.0.0.1, data in .galley/
+run: build ## the server on 127.0.0.1:8470, in the data directory that README.md names
 	@tools/fetch.sh terraform
 	target/debug/galley serve
 
@@ -64,6 +64,6 @@ chart: ## lint and render the chart
 bench: ## each figure beside its bar (release build); non-zero when one is missed by more than noise
 	$(CARGO) bench --locked --bench figures
 
-clean: ## remove what was built and fetched; data in .galley/ stays
+clean: ## remove what was built and fetched; data directories stay
 	$(CARGO) clean
 	rm -rf .cache

@@ -101,15 +101,77 @@ fn words(text: &str, prefix: &str, part: fn(char) -> bool) -> BTreeSet<String> {
     text.split(prefix).skip(1).map(from).filter(|word| word.len() > prefix.len()).collect()
 }
 
+/// `(name, default)` of the table of settings in src/config/sources.rs.
+fn settings() -> Vec<(String, Option<String>)> {
+    let text = read("src/config/sources.rs");
+    let table = text.split("const KNOWN").nth(1).and_then(|rest| rest.split("\n];").next()).expect("the table KNOWN");
+    let row = |line: &str| {
+        let rest = line.trim().strip_prefix("(\"")?;
+        let (name, rest) = rest.split_once("\", ")?;
+        let default = rest.strip_prefix("Some(").map(|text| text.trim_end_matches("),").trim_end_matches(')').trim_matches('"').to_owned());
+        Some((name.to_owned(), default))
+    };
+    let found: Vec<_> = table.lines().filter_map(row).collect();
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
 #[test]
-fn every_setting_of_the_server_is_in_the_readme() {
-    let path = root().join("src/config.rs");
-    // Whoever removes config.rs removes the settings too.
-    let Ok(config) = std::fs::read_to_string(path) else { return };
-    let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let documented = words(&read("README.md"), "GALLEY_", name);
-    for setting in words(&config, "GALLEY_", name).iter().filter(|word| !word.ends_with('_')) {
-        assert!(documented.contains(setting), "README.md does not mention {setting}, which src/config.rs reads");
+fn every_setting_is_in_the_readme_with_its_default_and_no_other_is() {
+    let readme = read("README.md");
+    let known = settings();
+    for (name, default) in &known {
+        let variable = format!("GALLEY_{}", name.to_uppercase());
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{variable}` |")));
+        let row = row.unwrap_or_else(|| panic!("README.md, table of settings: {variable} is missing"));
+        let default = match default.as_deref() {
+            Some("super::DEFAULT_LISTEN") => galley::config::DEFAULT_LISTEN,
+            Some(text) => text,
+            None => continue,
+        };
+        assert!(default.is_empty() || row.contains(&format!("`{default}` |")), "README.md: the default of {variable} is {default}: {row}");
+    }
+    let named = first_cells(&readme, "Settings");
+    let known: BTreeSet<String> = known.iter().map(|(name, _)| format!("GALLEY_{}", name.to_uppercase())).collect();
+    let strangers: Vec<&String> = named.iter().filter(|name| *name != "GALLEY_CONFIG" && !known.contains(*name)).collect();
+    assert!(strangers.is_empty(), "README.md names settings that do not exist: {strangers:?}");
+}
+
+#[test]
+fn every_command_of_the_readme_exists_and_every_command_is_in_the_readme() {
+    let command = <galley::cli::args::Cli as clap::CommandFactory>::command();
+    let known: BTreeSet<&str> = command.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name).collect();
+    let cells = first_cells(&read("README.md"), "Command line");
+    let named: BTreeSet<&str> = cells.iter().filter_map(|cell| cell.strip_prefix("galley ")?.split(' ').next()).collect();
+    assert_eq!(named, known, "README.md, table of commands");
+}
+
+/// Names of all test functions under `src/` and `tests/`.
+fn tests_of(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests_of(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.extend(text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next()).map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let mut known = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        tests_of(&root().join(folder), &mut known);
+    }
+    let text = read("ARCHITECTURE.md");
+    let section = text.split("\n## ").find(|section| section.starts_with("Invariants")).unwrap();
+    let sentences: Vec<&str> =
+        section.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 2 && !word.contains(['/', ':'])).collect();
+    assert!(sentences.len() > 20, "{sentences:?}");
+    for name in sentences {
+        assert!(known.contains(name), "ARCHITECTURE.md names the test {name}, which does not exist");
     }
 }
 

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::world::{APPROVER, EDITOR, PATIENCE, World, large};
 
 enum Blow {
-    GalleyAndTerraform,
+    /// Galley and terraform
+    Both,
     GalleyAlone,
-    GalleyAndTerraformAndTornState,
+    BothAndTornState,
 }
 
 /// Address of each resource of the cloud, from the tag that Galley gives it; resources without tags by id.
@@ -81,8 +82,8 @@ async fn survives(blow: Blow) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
-        Blow::GalleyAndTerraform => world.kill_galley_and_terraform(),
-        Blow::GalleyAndTerraformAndTornState => {
+        Blow::Both => world.kill_galley_and_terraform(),
+        Blow::BothAndTornState => {
             world.kill_galley_and_terraform();
             let bytes = std::fs::read(&path).expect("state");
             std::fs::write(&path, &bytes[..bytes.len() / 3]).expect("tear");
@@ -140,7 +141,7 @@ async fn survives(blow: Blow) {
 
 #[tokio::test]
 async fn killing_galley_and_terraform_in_the_middle_of_an_apply_loses_and_doubles_nothing() {
-    survives(Blow::GalleyAndTerraform).await;
+    survives(Blow::Both).await;
 }
 
 #[tokio::test]
@@ -150,5 +151,5 @@ async fn killing_galley_alone_in_the_middle_of_an_apply_loses_and_doubles_nothin
 
 #[tokio::test]
 async fn a_torn_state_after_the_kill_is_restored_and_nothing_is_lost_or_doubled() {
-    survives(Blow::GalleyAndTerraformAndTornState).await;
+    survives(Blow::BothAndTornState).await;
 }

@@ -11,9 +11,9 @@ fn files(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            files(&path, into)
+            files(&path, into);
         } else if path.is_file() {
-            into.push(path)
+            into.push(path);
         }
     }
 }

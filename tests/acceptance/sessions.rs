@@ -107,7 +107,7 @@ async fn a_background_drift_check_is_cancelled_for_the_person() {
     let changed = age(&uid_path, &name);
     assert!(changed, "the stored design has a checkedAt");
     let cloud =
-        galley::sandbox::Cloud::open(&world.data_dir().join("sandbox").join(only_entry(&world.data_dir().join("sandbox")))).expect("cloud");
+        galley::sandbox::Cloud::open(world.data_dir().join("sandbox").join(only_entry(&world.data_dir().join("sandbox")))).expect("cloud");
     cloud.delay(crate::world::on("read"), "*", Duration::from_millis(500)).expect("slow");
     world.launch().await;
     let jobs = world.jobs();

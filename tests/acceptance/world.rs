@@ -332,7 +332,7 @@ impl World {
     }
 
     pub fn cloud_of(&self, uid: &str) -> galley::sandbox::Cloud {
-        galley::sandbox::Cloud::open(&self.data_dir().join("sandbox").join(uid)).expect("cloud")
+        galley::sandbox::Cloud::open(self.data_dir().join("sandbox").join(uid)).expect("cloud")
     }
 
     /// What a person adds to the environment to run terraform by hand in the working directory of a sandbox design: the

@@ -293,7 +293,7 @@ impl LogSource for Server {
     }
 }
 
-async fn kubernetes(world: Arc<Mutex<World>>, request: Request) -> Response {
+fn kubernetes(world: &Mutex<World>, request: &Request) -> Response {
     let world = world.lock().unwrap();
     let path = request.uri().path();
     if path.ends_with(&format!("/designs/{SESSION}")) && world.design {
@@ -343,7 +343,7 @@ impl Backstage for Server {
         let (fake, world) = (Arc::new(self.clone()), self.0.clone());
         let parts = HttpParts {
             mcp: Router::new().nest_service("/mcp", mcp),
-            kubernetes: Router::new().fallback(move |request: Request| kubernetes(world.clone(), request)),
+            kubernetes: Router::new().fallback(move |request: Request| std::future::ready(kubernetes(&world, &request))),
             tokens,
             access: Access::default(),
             ready: Arc::new(|| async { Vec::new() }.boxed()),

@@ -1,5 +1,11 @@
 //! What the scenarios stand on: a client, a world, and words to tell a story with. To run them on another API server,
 //! swap [`House::client`].
+#![allow(
+    missing_docs,
+    clippy::new_without_default,
+    clippy::type_complexity,
+    reason = "hands of the scenarios: their names say what they do"
+)]
 
 pub mod server;
 pub mod world;

@@ -25,7 +25,9 @@ fn partial_networks_are_completed_and_nothing_brought_is_overridden() {
     let vm = || part("vm", "compute", json!({}));
     let vcn = || part("net", "vcn", json!({}));
     let private = || part("p", "subnet", json!({"prohibit_public_ip": true}));
-    let rows: Vec<(Vec<Value>, Vec<Value>, Vec<&str>, &str)> = vec![
+    // components, connections, labels of what is added, why
+    type Row = (Vec<Value>, Vec<Value>, Vec<&'static str>, &'static str);
+    let rows: Vec<Row> = vec![
         (vec![vcn()], vec![], vec![], "a VCN alone needs nothing"),
         (vec![vcn(), part("b", "objectstorage", json!({}))], vec![], vec![], "a bucket needs no network"),
         (vec![vcn(), part("d", "adb", json!({"endpoint_type": "public"}))], vec![], vec![], "a public database needs no network"),
