@@ -469,7 +469,10 @@ mod tests {
     fn the_shipped_hearing_asks_ten_questions_in_four_phases() {
         let questions = Questions::embedded().unwrap();
         assert_eq!(questions.all().len(), 10);
-        assert_eq!(questions.phases().iter().map(|phase| phase.id.as_str()).collect::<Vec<_>>(), ["basic", "technical", "operations", "extra"]);
+        assert_eq!(
+            questions.phases().iter().map(|phase| phase.id.as_str()).collect::<Vec<_>>(),
+            ["basic", "technical", "operations", "extra"]
+        );
         let required: Vec<&str> = questions.all().iter().filter(|q| q.required).map(|q| q.id.as_str()).collect();
         assert_eq!(required, ["purpose", "users", "workload_type", "database_required"]);
         assert_eq!(questions.phase_of("timeline").unwrap().id, "operations");
@@ -480,7 +483,8 @@ mod tests {
         let catalog = Catalog::embedded().unwrap();
         for rule in Questions::embedded().unwrap().suggestions() {
             for service in rule.types.iter().filter_map(|kind| catalog.service(kind)) {
-                let (_, key) = service.key(&rule.key).unwrap_or_else(|| panic!("{}: {} has no {}", rule.id, service.service_type, rule.key));
+                let (_, key) =
+                    service.key(&rule.key).unwrap_or_else(|| panic!("{}: {} has no {}", rule.id, service.service_type, rule.key));
                 assert!(super::super::has_type(key.value_type, &rule.value), "{}", rule.id);
                 assert!(key.choices.is_empty() || key.choices.contains(&rule.value), "{}", rule.id);
             }
@@ -549,7 +553,12 @@ mod tests {
             (("id: users", "id: user count"), "questions.yaml", "user count", "an id with a space"),
             (("id: batch, ja: バッチ処理", "id: web, ja: バッチ処理"), "questions.yaml", "twice", "a choice twice"),
             (("[purpose, users, workload_type]", "[purpose, users]"), "flow.yaml", "workload_type", "a question in no phase"),
-            (("[purpose, users, workload_type]", "[purpose, users, workload_type, users]"), "flow.yaml", "users", "a question in two places"),
+            (
+                ("[purpose, users, workload_type]", "[purpose, users, workload_type, users]"),
+                "flow.yaml",
+                "users",
+                "a question in two places",
+            ),
             (("question: users, at_least: 1000,", "question: usres, at_least: 1000,"), "suggestions.yaml", "usres", "an unknown question"),
             (("at_least: 1000, below: 10000", "at_least: 1000, says: [a]"), "suggestions.yaml", "exactly one", "two kinds of condition"),
         ];

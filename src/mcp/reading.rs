@@ -29,7 +29,8 @@ pub(super) async fn list(services: &Services, cursor: Option<String>) -> Result<
 
 /// What is there for every session, job, type.
 pub(super) fn templates() -> ListResourceTemplatesResult {
-    let all = TEMPLATES.iter().map(|(uri, name, text, media)| ResourceTemplate::new(*uri, *name).with_description(*text).with_mime_type(*media));
+    let all =
+        TEMPLATES.iter().map(|(uri, name, text, media)| ResourceTemplate::new(*uri, *name).with_description(*text).with_mime_type(*media));
     ListResourceTemplatesResult::with_all_items(all.collect())
 }
 

@@ -72,7 +72,7 @@ impl Operation {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
-    /// add {id, service_type, display_name?, config?}, remove {id}, configure {id, config; null unsets}, connect {source_id, target_id, connection_type}, disconnect {source_id, target_id, connection_type?}, rename {id, display_name? or new_id?; a new id rebuilds}
+    /// add: id, service_type. configure: id, config (null unsets). connect: source_id, target_id, connection_type. rename: id, display_name or new_id (rebuilds).
     pub op: Operation,
     /// Component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,7 +154,7 @@ pub struct EditArchitecture {
 pub struct EditFiles {
     /// Session id.
     pub session_id: String,
-    /// File name ([a-z0-9_-]+.tf) → whole text: resource and data of oci, variable, locals, output.
+    /// Name (x.tf) → text: oci resources and data, variable, locals, output.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
     /// Names to delete.
@@ -257,7 +257,13 @@ fn check_fields(edits: &[Edit], language: Language) -> Result<(), Error> {
             let allowed: Vec<String> = needed.iter().chain(optional).map(|field| (*field).to_owned()).collect();
             let values = [("op", edit.op.as_str()), ("allowed", &allowed.join(", "))];
             let hint = Some(say(language, Text::HintEditFields, &values));
-            problems.push(Problem { path: format!("edits[{index}].{field}"), message: say(language, text, &[]), value: None, allowed, hint });
+            problems.push(Problem {
+                path: format!("edits[{index}].{field}"),
+                message: say(language, text, &[]),
+                value: None,
+                allowed,
+                hint,
+            });
         };
         for field in needed.iter().filter(|field| !edit.has(field)) {
             add(&mut problems, field, Text::MissingField);
@@ -468,7 +474,11 @@ fn check_files(input: &EditFiles, language: Language) -> Result<(), Error> {
             let value = Some(arguments::shown(&Value::from(name.as_str())));
             problems.push(Problem { path: format!("set.{}", clip(name, 63)), message, value, hint, ..Problem::default() });
         } else if input.delete.contains(name) {
-            problems.push(Problem { path: format!("delete.{name}"), message: say(language, Text::SetAndDeleted, &[]), ..Problem::default() });
+            problems.push(Problem {
+                path: format!("delete.{name}"),
+                message: say(language, Text::SetAndDeleted, &[]),
+                ..Problem::default()
+            });
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::problems(Code::InvalidArgument, language, problems)) }
@@ -478,9 +488,9 @@ fn check_files(input: &EditFiles, language: Language) -> Result<(), Error> {
 fn is_file_name(name: &str) -> bool {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     name.len() <= 63
-        && name.strip_suffix(".tf").is_some_and(|stem| {
-            !stem.is_empty() && stem.bytes().all(good) && stem != "override" && !stem.ends_with("_override")
-        })
+        && name
+            .strip_suffix(".tf")
+            .is_some_and(|stem| !stem.is_empty() && stem.bytes().all(good) && stem != "override" && !stem.ends_with("_override"))
 }
 
 fn check_total(files: &BTreeMap<String, String>, language: Language) -> Result<(), Error> {

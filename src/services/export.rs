@@ -157,7 +157,10 @@ impl Services {
         let design = self.design(&session).await?;
         if let Some(file) = input.file.as_ref().filter(|_| input.what != What::Terraform) {
             let message = say(language, Text::UnknownField, &[]);
-            return Err(Error::argument(language, Problem { path: "file".into(), message, value: Some(clip(file, 80).into()), ..Problem::default() }));
+            return Err(Error::argument(
+                language,
+                Problem { path: "file".into(), message, value: Some(clip(file, 80).into()), ..Problem::default() },
+            ));
         }
         let body = self.whole(&session, &design, input.what)?;
         let name = name_of(&design).to_owned();
@@ -218,8 +221,7 @@ impl Services {
     /// The Terraform files of a design, exactly as they are planned.
     pub(super) fn rendered(&self, session: &Session, design: &Design) -> Result<Rendered, Error> {
         let validated = self.validated(session, design)?;
-        let context =
-            RenderContext { session: name_of(session).to_owned(), design_uid: design.metadata.uid.clone().unwrap_or_default() };
+        let context = RenderContext { session: name_of(session).to_owned(), design_uid: design.metadata.uid.clone().unwrap_or_default() };
         render(&validated, &self.parts().catalog, &context).map_err(|findings| {
             let problems = findings.iter().map(|finding| problem(finding, &design.spec)).collect();
             Error::problems(Code::InvalidDesign, session.spec.language, problems)

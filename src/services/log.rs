@@ -263,7 +263,8 @@ mod tests {
     #[test]
     fn a_cursor_that_lies_inside_a_line_now_goes_on_with_the_next_line() {
         let text = b"first\nsecond\nthird\n";
-        let rows = [("0", 0, "the start"), ("6", 6, "a line"), ("8", 13, "inside a line"), ("8p", 8, "inside a long line"), ("19", 19, "the end")];
+        let rows =
+            [("0", 0, "the start"), ("6", 6, "a line"), ("8", 13, "inside a line"), ("8p", 8, "inside a long line"), ("19", 19, "the end")];
         for (cursor, from, reason) in rows {
             assert_eq!(start_of(cursor, text), Some(from), "{reason}");
         }

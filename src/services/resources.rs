@@ -152,7 +152,9 @@ impl Services {
             Address::Design(name) => {
                 let session = self.session(&name).await?;
                 let design = self.design(&session).await?;
-                Ok(Resource::json(&json!({ "name": name, "generation": design.metadata.generation, "spec": design.spec, "status": design.status })))
+                Ok(Resource::json(
+                    &json!({ "name": name, "generation": design.metadata.generation, "spec": design.spec, "status": design.status }),
+                ))
             }
             Address::Export(name, what) => {
                 let session = self.session(&name).await?;
@@ -238,7 +240,8 @@ impl Services {
                 let sessions = self.all_sessions().await.unwrap_or_default();
                 // A person types the title as soon as the id.
                 let wanted = prefix.to_lowercase();
-                let fits = |name: &str, title: &str| name.starts_with(prefix) || (!wanted.is_empty() && title.to_lowercase().contains(&wanted));
+                let fits =
+                    |name: &str, title: &str| name.starts_with(prefix) || (!wanted.is_empty() && title.to_lowercase().contains(&wanted));
                 let found = sessions.iter().filter(|session| fits(name_of(*session), &session.spec.title));
                 return found.take(COMPLETIONS).map(|session| name_of(session).to_owned()).collect();
             }
@@ -332,8 +335,16 @@ mod tests {
             assert!(Address::parse(uri).is_some(), "{uri}");
         }
         for foreign in [
-            "", "galley://", "galley://sessions/", "galley://sessions/../designs", "galley://designs/S-1", "file:///etc/passwd",
-            "galley://jobs/s-01/../log", "galley://designs/s-01/state", "galley://designs/s-01/secrets.json", "http://sessions",
+            "",
+            "galley://",
+            "galley://sessions/",
+            "galley://sessions/../designs",
+            "galley://designs/S-1",
+            "file:///etc/passwd",
+            "galley://jobs/s-01/../log",
+            "galley://designs/s-01/state",
+            "galley://designs/s-01/secrets.json",
+            "http://sessions",
         ] {
             assert!(Address::parse(foreign).is_none(), "{foreign}");
         }

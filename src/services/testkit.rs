@@ -223,7 +223,13 @@ impl Kit {
     /// Services with the shipped catalogue and the real judge.
     pub(crate) async fn real() -> Self {
         let catalog = Arc::new(Catalog::embedded().unwrap());
-        Self::over(Arc::new(MemoryStore::new()), Identity::editor(Channel::Mcp), settings(), (catalog, Arc::new(crate::validator::validate))).await
+        Self::over(
+            Arc::new(MemoryStore::new()),
+            Identity::editor(Channel::Mcp),
+            settings(),
+            (catalog, Arc::new(crate::validator::validate)),
+        )
+        .await
     }
     /// Services as somebody else, or with other settings.
     pub(crate) async fn with(identity: Identity, settings: Settings) -> Self {

@@ -35,7 +35,10 @@ async fn a_list_of_edits_happens_in_order_and_as_one_generation() {
     let saved = kit.services.edit_architecture(edits(&session, list)).await.unwrap();
     assert_eq!((saved.generation, saved.changed, saved.findings.errors), (2, true, 0), "{:?}", saved.findings);
     let spec = kit.server.object("designs", &session).unwrap()["spec"].clone();
-    assert_eq!(spec["components"][1], json!({ "id": "web", "serviceType": "compute", "displayName": "web \"1\" ${x}", "config": { "ocpus": 2 } }));
+    assert_eq!(
+        spec["components"][1],
+        json!({ "id": "web", "serviceType": "compute", "displayName": "web \"1\" ${x}", "config": { "ocpus": 2 } })
+    );
     assert_eq!(spec["connections"].as_array().unwrap().len(), 2);
     assert_eq!((&spec["connections"][0]["sourceId"], &spec["connections"][1]["description"]), (&json!("web"), &json!("again")));
     let list = json!([{ "op": "disconnect", "source_id": "web", "target_id": "db" }, { "op": "remove", "id": "web" }]);
@@ -79,15 +82,20 @@ async fn one_bad_edit_writes_nothing_and_is_named_by_its_index() {
 async fn the_first_edit_of_a_session_makes_its_design() {
     let kit = Kit::real().await;
     let session = kit.session().await;
-    let saved = kit.services.edit_architecture(edits(&session, json!([{ "op": "add", "id": "net", "service_type": "vcn" }]))).await.unwrap();
+    let saved =
+        kit.services.edit_architecture(edits(&session, json!([{ "op": "add", "id": "net", "service_type": "vcn" }]))).await.unwrap();
     assert_eq!((saved.generation, saved.changed), (1, true));
 }
 
 #[tokio::test]
 async fn file_names_and_sizes_are_checked_and_files_come_and_go() {
-    let kit = Kit::real().await;
+    let kit = Kit::new().await;
     let session = small(&kit).await;
-    let set = |name: &str, text: &str| EditFiles { session_id: session.clone(), set: [(name.to_owned(), text.to_owned())].into(), ..EditFiles::default() };
+    let set = |name: &str, text: &str| EditFiles {
+        session_id: session.clone(),
+        set: [(name.to_owned(), text.to_owned())].into(),
+        ..EditFiles::default()
+    };
     for name in ["../x.tf", "X.tf", "main.tf.json", "override.tf", "a_override.tf", ".tf", "a.auto.tfvars", "a b.tf", "terraform.tfvars"] {
         let error = kit.services.edit_files(set(name, "")).await.unwrap_err();
         assert_eq!(error.code, Code::InvalidArgument, "{name}");

@@ -93,8 +93,7 @@ async fn a_session_with_resources_says_that_they_are_destroyed_first_and_takes_n
 
 #[tokio::test]
 async fn one_session_that_does_not_decode_hides_no_other() {
-    let broken =
-        json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Session", "metadata": { "name": "s-broken", "namespace": "default" }, "spec": { "title": 7 } });
+    let broken = json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Session", "metadata": { "name": "s-broken", "namespace": "default" }, "spec": { "title": 7 } });
     let kit = Kit::holding("sessions", "s-broken", broken).await;
     let session = kit.session().await;
     let list = kit.services.list_sessions(ListSessions::default()).await.unwrap();
