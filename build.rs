@@ -1,5 +1,7 @@
 //! Build script: embeds data files and compiles the committed protocol files. Each concern is one function, called from `main`.
 
+#![allow(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 

@@ -261,9 +261,23 @@ async fn start(command: Command) -> io::Result<Started> {
     started.await.map_err(|_| io::Error::other("the starting thread is gone"))?
 }
 
+/// Where an instrumented process counts what it runs; set by tools/rustc-coverage.sh, absent in every other build.
+const COVERAGE_PROFILE: Option<&str> = option_env!("GALLEY_COVERAGE_PROFILE");
+
+/// Gives a child of this very program, whose environment is made from nothing, the place for its counters: without one it
+/// would leave a `default_*.profraw` in its working directory. Only in the instrumented build of `make cover`.
+fn count_coverage(program: &Path, env: &mut BTreeMap<OsString, OsString>) {
+    let Some(profile) = COVERAGE_PROFILE.filter(|profile| !profile.is_empty()) else { return };
+    let ours = std::env::current_exe().ok().and_then(|path| path.file_name().map(OsString::from));
+    if program.file_name().is_some_and(|name| name == "galley" || Some(name) == ours.as_deref()) {
+        env.entry("LLVM_PROFILE_FILE".into()).or_insert_with(|| profile.into());
+    }
+}
+
 /// Forks and execs on the calling thread, which must live as long as Galley.
 fn start_here(command: Command) -> io::Result<Started> {
-    let Command { program, args, env, cwd, stdout, stderr, lifetime } = command;
+    let Command { program, args, mut env, cwd, stdout, stderr, lifetime } = command;
+    count_coverage(&program, &mut env);
     let mut builder = std::process::Command::new(&program);
     builder.args(args).env_clear().envs(env).current_dir(cwd.unwrap_or_else(|| PathBuf::from("/")));
     builder.stdin(Stdio::null()).stdout(sink(stdout)?).stderr(sink(stderr)?);

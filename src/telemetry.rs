@@ -119,6 +119,50 @@ impl Metrics {
     }
 }
 
+/// What one thread traces, for tests that look for secrets. A subscriber set for a scope would not do: while it is the
+/// only one, tracing-core asks the *current* thread's subscriber whether a callsite matters, so a test on another thread
+/// that comes to a callsite first switches it off for everybody. This one is global and asks the thread each time.
+#[cfg(test)]
+pub(crate) mod capture {
+    use std::cell::RefCell;
+    use std::sync::Once;
+
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::filter::dynamic_filter_fn;
+    use tracing_subscriber::fmt::format::FmtSpan;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    thread_local! {
+        static SEEN: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    }
+
+    struct Writer;
+
+    impl std::io::Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            SEEN.with_borrow_mut(|seen| seen.iter_mut().for_each(|seen| seen.extend_from_slice(bytes)));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Everything that `run` traces on this thread, at every level, spans included.
+    pub(crate) fn traces_of(run: impl FnOnce()) -> String {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let here = dynamic_filter_fn(|_, _| SEEN.with_borrow(Option::is_some));
+            let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_span_events(FmtSpan::FULL).with_writer(|| Writer);
+            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(here)))
+                .expect("tests install no other subscriber");
+        });
+        SEEN.set(Some(Vec::new()));
+        run();
+        String::from_utf8(SEEN.take().unwrap_or_default()).expect("log lines are UTF-8")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,28 +184,12 @@ mod tests {
         let environment =
             Environment::of([("HOME", "/h"), ("GALLEY_TERRAFORM_BIN", "/bin/sh"), ("GALLEY_TOKEN", token), ("GALLEY_TOKN", "x")]);
         let settings = Settings::load(&environment, &SettingsArgs::default()).unwrap();
-        let captured = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let writer = captured.clone();
-        let subscriber = tracing_subscriber::fmt().json().with_writer(move || Sink(writer.clone())).finish();
-        tracing::subscriber::with_default(subscriber, || announce(&settings));
-        let text = String::from_utf8(captured.lock().unwrap().clone()).unwrap();
+        let text = super::capture::traces_of(|| announce(&settings));
         let first = text.lines().next().unwrap();
         for part in [VERSION, "listen=127.0.0.1:8470", "token=given", "max_terraform=2"] {
             assert!(first.contains(part), "{part}: {first}");
         }
         assert!(!text.contains(token), "{text}");
         assert!(text.contains("GALLEY_TOKN is no setting"), "{text}");
-    }
-
-    struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
     }
 }

@@ -1,14 +1,15 @@
 //! Checks one service file against itself: defaults fit their schema, every config key is used, every reference resolves.
 //! Takes the text only to name the line. No IO.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde_json::Value;
 
 use super::Error;
 use super::mapping::{BlockMapping, DataMapping, Expr, ForEach, Ordered, ResourceMapping, Source, When};
-use super::service::{ConfigKey, Service, ValueType, keys_of_when};
+use super::service::{ConfigKey, RulePeer, Service, ValueType, keys_of_when};
+use crate::catalog::service::ConfigPeer;
 
 /// Line (from 1) of a key path in a block-style YAML text: each step is the next line whose key, or whose value of `key`,
 /// `name` or `type` in a list, is that step. Falls back to the nearest enclosing line that was found.
@@ -41,6 +42,34 @@ pub(crate) fn has_type(value_type: ValueType, value: &Value) -> bool {
     }
 }
 
+/// Checks services against each other: the service types and resource keys they name exist.
+pub(super) fn together(services: &BTreeMap<String, Service>, files: &BTreeMap<String, (String, String)>) -> Result<(), Error> {
+    for (service_type, service) in services {
+        let Some((file, text)) = files.get(service_type) else { continue };
+        let fail = |path: &[&str], message: String| Err(Error::Check { file: file.clone(), line: locate(text, path), message });
+        for resource in &service.resources {
+            let Some(ForEach::Connections(over)) = &resource.for_each else { continue };
+            let reached = over.types.iter().flat_map(|name| service.targets(name));
+            let peers: BTreeSet<&String> = if over.with.is_empty() { reached.collect() } else { over.with.iter().collect() };
+            let mut keys = Vec::new();
+            for (_, expr) in resource.arguments.iter() {
+                expr.walk(&mut |e| {
+                    if let Source::Each(what) = &e.source {
+                        keys.extend(what.strip_prefix("resource.").and_then(|rest| rest.split('.').next()).map(str::to_owned));
+                    }
+                });
+            }
+            for (peer, key) in peers.iter().flat_map(|peer| keys.iter().map(move |key| (peer, key))) {
+                let found = services.get(*peer).is_none_or(|other| other.resources.iter().any(|r| r.key == *key));
+                if !found {
+                    return fail(&["resources", &resource.key], format!("{peer} has no resource with key `{key}`"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 struct Check<'a> {
     file: &'a str,
     text: &'a str,
@@ -55,6 +84,13 @@ pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), E
         check.key(name, key)?;
     }
     check.placement()?;
+    check.rules()?;
+    for variable in &service.variables {
+        check.when(&["variables", &variable.name], &variable.when)?;
+    }
+    for (name, local) in service.locals.iter() {
+        check.expr(&["locals", name], local)?;
+    }
     for data in &service.data {
         check.data(data)?;
     }
@@ -119,6 +155,15 @@ impl Check<'_> {
             if let Some(when) = &placement.public_when {
                 self.when(&["placement", "public_when"], when)?;
             }
+            for (name, spot) in placement.others.iter() {
+                let path = ["placement", "others", name];
+                self.when(&path, &spot.when)?;
+                spot.public_when.iter().try_for_each(|when| self.when(&path, when))?;
+            }
+        }
+        if let Some(hosts) = &self.service.hosts {
+            self.expr(&["hosts"], &hosts.value)?;
+            hosts.count.iter().try_for_each(|key| self.uses(&["hosts"], key))?;
         }
         for port in &self.service.ports {
             self.expr(&["ports", &port.name], &port.port)?;
@@ -129,8 +174,32 @@ impl Check<'_> {
         Ok(())
     }
 
+    fn rules(&mut self) -> Result<(), Error> {
+        for rule in &self.service.rules {
+            let path = ["rules", rule.name.as_str()];
+            self.when(&path, &rule.when)?;
+            let spot = match &rule.peer {
+                RulePeer::Word(_) => None,
+                RulePeer::Spot(peer) => Some(peer.spot.as_str()),
+                RulePeer::Config(ConfigPeer { config }) => {
+                    self.uses(&path, config)?;
+                    None
+                }
+            };
+            for at in [rule.at.as_deref(), spot] {
+                if !self.service.has_spot(at) {
+                    return self.fail(&path, format!("there is no place `{}`", at.unwrap_or_default()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn data(&mut self, data: &DataMapping) -> Result<(), Error> {
         let path = ["data", data.key.as_str()];
+        if let Some(key) = data.depends_on.iter().find(|key| !self.service.resources.iter().any(|r| r.key == **key)) {
+            return self.fail(&path, format!("there is no resource with key `{key}`"));
+        }
         self.when(&path, &data.when)?;
         self.arguments(&path, &data.arguments)?;
         data.blocks.iter().try_for_each(|block| self.block(&path, block))
@@ -142,6 +211,11 @@ impl Check<'_> {
         if self.service.resources.iter().filter(same).count() > 1 {
             return self.fail(&path, format!("two resources of type {} need different suffixes", resource.resource_type));
         }
+        let replaced = |other: &&ResourceMapping| !other.lifecycle.replace_when_changed.is_empty() && other.suffix == resource.suffix;
+        if !resource.lifecycle.replace_when_changed.is_empty() && self.service.resources.iter().filter(replaced).count() > 1 {
+            return self.fail(&path, "two resources with `replace_when_changed` need different suffixes".to_owned());
+        }
+        resource.lifecycle.replace_when_changed.iter().try_for_each(|key| self.uses(&path, key))?;
         self.when(&path, &resource.when)?;
         self.for_each(&path, resource.for_each.as_ref())?;
         self.arguments(&path, &resource.arguments)?;
@@ -193,18 +267,28 @@ impl Check<'_> {
                 Source::Data(key, _) if !self.service.data.iter().any(|d| d.key == *key) => {
                     Some(format!("there is no data source with key `{key}`"))
                 }
+                Source::Variable(name) if !self.service.variables.iter().any(|v| v.name == *name) => {
+                    Some(format!("there is no variable `{name}`"))
+                }
+                Source::Local(name) if self.service.locals.get(name).is_none() => Some(format!("there is no local `{name}`")),
+                Source::Ref(_, at) | Source::Placement(_, at) if !self.service.has_spot(at.as_deref()) => {
+                    Some(format!("there is no place `{}`", at.as_deref().unwrap_or_default()))
+                }
+                Source::Expression(text, with) => crate::catalog::expression::problem(text, with),
                 Source::Literal(_)
                 | Source::List(_)
                 | Source::Map(_)
                 | Source::DisplayName
                 | Source::Name(_)
                 | Source::Template(..)
-                | Source::Ref(_)
+                | Source::Ref(..)
                 | Source::Resource(..)
                 | Source::Data(..)
                 | Source::Secret(_)
+                | Source::Variable(_)
+                | Source::Local(_)
                 | Source::Each(_)
-                | Source::Placement(_) => None,
+                | Source::Placement(..) => None,
             };
             if let Some(problem) = problem {
                 return self.fail(path, problem);

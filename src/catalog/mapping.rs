@@ -88,6 +88,11 @@ pub struct ResourceMapping {
     pub when: When,
     /// one resource for each of these instead of one
     pub for_each: Option<ForEach>,
+    /// rendered only while the component has such a connection
+    pub needs: Option<OverConnections>,
+    /// waits for the component's security rules
+    #[serde(default)]
+    pub after_rules: bool,
     /// arguments in order
     #[serde(default)]
     pub arguments: Ordered<Expr>,
@@ -117,6 +122,11 @@ pub struct DataMapping {
     /// nested blocks in order
     #[serde(default)]
     pub blocks: Vec<BlockMapping>,
+    /// keys of resources of this file it is read after
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// asked only while the component has such a connection
+    pub needs: Option<OverConnections>,
 }
 
 /// One nested block.
@@ -143,8 +153,8 @@ pub struct BlockMapping {
 pub enum ForEach {
     /// the routes of this route table: items `destination`, `destination_type`, `gateway`
     Routes,
-    /// connections that end (`in`) or start (`out`) here: items `index`, `label`, `connection_type`, `config.<key>` and
-    /// `attribute.<name>` of the component at the other end
+    /// connections that end (`in`) or start (`out`) here: items `index`, `label`, `connection_type`, `host`, `port`,
+    /// `config.<key>`, `attribute.<name>` and `resource.<key>.<name>` of the component at the other end
     Connections(OverConnections),
     /// the members of a list-valued config key: item `value`
     Config(String),
@@ -191,6 +201,12 @@ pub struct OverConnections {
     /// connection types; empty = every type
     #[serde(default)]
     pub types: Vec<String>,
+    /// service types at the other end; empty = every type
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// true: once for each address of the other end, not once for each connection
+    #[serde(default)]
+    pub hosts: bool,
 }
 
 /// Which end of a connection.
@@ -210,6 +226,9 @@ pub struct Lifecycle {
     /// attribute paths whose later changes are not Terraform's business, such as `source_details[0].source_id`
     #[serde(default)]
     pub ignore_changes: Vec<String>,
+    /// config keys whose change replaces the resource although no argument of it forces that
+    #[serde(default)]
+    pub replace_when_changed: Vec<String>,
 }
 
 /// A value: where it comes from and how it is converted on the way.
@@ -219,8 +238,12 @@ pub struct Expr {
     pub source: Source,
     /// when it has a value at all
     pub when: When,
+    /// it has a value only while the component has such a connection
+    pub connected: Option<OverConnections>,
     /// table from config value to argument value; a value that is not in it is an error at load
     pub convert: BTreeMap<String, Value>,
+    /// `part` of a text `part=number,…`: that number
+    pub part: Option<String>,
     /// arithmetic on a number: times this
     pub multiply: Option<i64>,
     /// arithmetic on a number: at least this
@@ -248,18 +271,24 @@ pub enum Source {
     Name(String),
     /// text with `{placeholder}`s; always a literal in Terraform, never a template
     Template(String, Ordered<Expr>),
-    /// a thing that the design provides
-    Ref(Role),
+    /// a Terraform expression whose free names are the values beside it
+    Expression(String, Ordered<Expr>),
+    /// a thing that the design provides, at the main place or at a named one
+    Ref(Role, Option<String>),
     /// attribute of another resource of this component: (key, path)
     Resource(String, String),
     /// attribute of a data source of this component: (key, path)
     Data(String, String),
     /// a secret variable of this component
     Secret(String),
+    /// a variable of the design that this file declares
+    Variable(String),
+    /// a local of this component
+    Local(String),
     /// what is being repeated over
     Each(String),
-    /// `public`: whether the subnet is public
-    Placement(PlacementFact),
+    /// `public`: whether the subnet is public, of the main place or of a named one
+    Placement(PlacementFact, Option<String>),
 }
 
 /// Things that the design provides.
@@ -321,7 +350,11 @@ struct Form {
     display_name: Option<bool>,
     name: Option<String>,
     template: Option<String>,
+    expression: Option<String>,
     with: Option<Ordered<Expr>>,
+    at: Option<String>,
+    variable: Option<String>,
+    local: Option<String>,
     #[serde(rename = "ref")]
     role: Option<Role>,
     resource: Option<String>,
@@ -332,8 +365,10 @@ struct Form {
     placement: Option<PlacementFact>,
     #[serde(default)]
     when: When,
+    connected: Option<OverConnections>,
     #[serde(default)]
     convert: BTreeMap<String, Value>,
+    part: Option<String>,
     multiply: Option<i64>,
     minimum: Option<i64>,
     #[serde(rename = "as")]
@@ -350,27 +385,37 @@ impl Form {
         sources.extend(self.config.map(Source::Config));
         sources.extend(self.display_name.map(|_| Source::DisplayName));
         sources.extend(self.name.map(Source::Name));
-        sources.extend(self.template.map(|text| Source::Template(text, self.with.unwrap_or_default())));
-        sources.extend(self.role.map(Source::Ref));
+        let with = self.with.unwrap_or_default();
+        sources.extend(self.template.map(|text| Source::Template(text, with.clone())));
+        sources.extend(self.expression.map(|text| Source::Expression(text, with)));
+        if self.role.is_none() && self.placement.is_none() && self.at.is_some() {
+            return Err("`at` belongs to `ref` or `placement`".to_owned());
+        }
+        let at = self.at;
+        sources.extend(self.role.map(|role| Source::Ref(role, at.clone())));
+        sources.extend(self.variable.map(Source::Variable));
+        sources.extend(self.local.map(Source::Local));
         let attribute = self.attribute.unwrap_or_else(|| "id".to_owned());
         sources.extend(self.resource.map(|key| Source::Resource(key, attribute.clone())));
         sources.extend(self.data.map(|key| Source::Data(key, attribute.clone())));
         sources.extend(self.secret.map(Source::Secret));
         sources.extend(self.each.map(Source::Each));
-        sources.extend(self.placement.map(Source::Placement));
+        sources.extend(self.placement.map(|fact| Source::Placement(fact, at)));
         let found = sources.len();
         match (sources.pop(), found) {
             (Some(source), 1) => Ok(Expr {
                 source,
                 when: self.when,
+                connected: self.connected,
                 convert: self.convert,
+                part: self.part,
                 multiply: self.multiply,
                 minimum: self.minimum,
                 cast: self.cast,
                 or: self.or,
             }),
             (_, found) => Err(format!(
-                "a value has exactly one source (literal, list, map, config, display_name, name, template, ref, resource, data, secret, each, placement); this one has {found}"
+                "a value has exactly one source (literal, list, map, config, display_name, name, template, expression, ref, resource, data, secret, variable, local, each, placement); this one has {found}"
             )),
         }
     }
@@ -383,24 +428,38 @@ impl Expr {
     }
     /// A value from a source, unconverted.
     pub fn of(source: Source) -> Expr {
-        Expr { source, when: When::default(), convert: BTreeMap::new(), multiply: None, minimum: None, cast: None, or: None }
+        Expr {
+            source,
+            when: When::default(),
+            connected: None,
+            convert: BTreeMap::new(),
+            part: None,
+            multiply: None,
+            minimum: None,
+            cast: None,
+            or: None,
+        }
     }
     /// Calls `look` for this expression and every one inside it.
     pub fn walk<'a>(&'a self, look: &mut dyn FnMut(&'a Expr)) {
         look(self);
         match &self.source {
             Source::List(items) => items.iter().for_each(|item| item.walk(look)),
-            Source::Map(members) | Source::Template(_, members) => members.iter().for_each(|(_, member)| member.walk(look)),
+            Source::Map(members) | Source::Template(_, members) | Source::Expression(_, members) => {
+                members.iter().for_each(|(_, member)| member.walk(look))
+            }
             Source::Literal(_)
             | Source::Config(_)
             | Source::DisplayName
             | Source::Name(_)
-            | Source::Ref(_)
+            | Source::Ref(..)
             | Source::Resource(..)
             | Source::Data(..)
             | Source::Secret(_)
+            | Source::Variable(_)
+            | Source::Local(_)
             | Source::Each(_)
-            | Source::Placement(_) => {}
+            | Source::Placement(..) => {}
         }
         if let Some(or) = &self.or {
             or.walk(look);

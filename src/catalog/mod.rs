@@ -7,6 +7,7 @@
 //! schema by `render::schema_check::check_catalog`.
 
 mod check;
+pub mod expression;
 pub mod mapping;
 pub mod questions;
 pub mod service;
@@ -24,6 +25,9 @@ pub use service::{Config, Service};
 
 /// Files of `rules/services/` as they were at build time: (name, text).
 const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
+
+/// The connection type every service has.
+pub const DEPENDS_ON: &str = "depends_on";
 
 /// Largest service file: they are a few KiB; the cap keeps a bad overlay from being parsed at all.
 const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -97,6 +101,8 @@ impl Catalog {
             sources.insert(service_type.clone(), (file.to_owned(), text.to_owned()));
             services.insert(service_type, service);
         }
+        every_type_may_wait(&mut services);
+        check::together(&services, &sources)?;
         Ok(Catalog { services: Arc::new(services), files: Arc::new(sources), patterns: Arc::new(patterns) })
     }
 
@@ -131,6 +137,14 @@ impl Catalog {
     /// Whether a text matches a pattern of the catalogue as a whole; a pattern that is not compiled matches nothing.
     pub fn matches(&self, pattern: &str, text: &str) -> bool {
         self.patterns.get(pattern).is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+/// `depends_on` says only an order, so anything may say it of anything: no file lists it.
+fn every_type_may_wait(services: &mut BTreeMap<String, Service>) {
+    let types: Vec<String> = services.keys().cloned().collect();
+    for service in services.values_mut().filter(|s| s.connections.get(DEPENDS_ON).is_none()) {
+        service.connections.0.push((DEPENDS_ON.to_owned(), types.clone()));
     }
 }
 

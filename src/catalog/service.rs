@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::mapping::{DataMapping, Expr, Ordered, ResourceMapping, When};
+use super::mapping::{DataMapping, Expr, Ordered, OverConnections, ResourceMapping, When};
 use crate::api::session::Language;
 
 /// A text in both languages.
@@ -52,6 +52,11 @@ pub struct Service {
     /// what its own NSG lets out
     #[serde(default)]
     pub egress: Vec<Egress>,
+    /// fixed rules between its own security groups and the world
+    #[serde(default)]
+    pub rules: Vec<RuleMapping>,
+    /// the address under which others reach it
+    pub hosts: Option<Hosts>,
     /// config keys in the order people read them
     #[serde(default)]
     pub config: Ordered<ConfigKey>,
@@ -64,6 +69,12 @@ pub struct Service {
     /// secret variables
     #[serde(default)]
     pub secrets: Vec<Secret>,
+    /// variables that are not secret
+    #[serde(default)]
+    pub variables: Vec<Variable>,
+    /// Terraform `locals`: `<label>_<name>`
+    #[serde(default)]
+    pub locals: Ordered<Expr>,
     /// data sources
     #[serde(default)]
     pub data: Vec<DataMapping>,
@@ -78,6 +89,11 @@ impl Service {
     /// The config key of that name or alias, with its real name.
     pub fn key(&self, name: &str) -> Option<(&str, &ConfigKey)> {
         self.config.iter().find(|(key, schema)| *key == name || schema.aliases.iter().any(|alias| alias == name))
+    }
+    /// Whether a place of that name exists: absent is the main one.
+    pub fn has_spot(&self, at: Option<&str>) -> bool {
+        let named = |name: &str| self.placement.as_ref().is_some_and(|p| p.others.get(name).is_some());
+        at.is_none_or(named)
     }
     /// Service types a connection of that type may end at.
     pub fn targets(&self, connection_type: &str) -> &[String] {
@@ -103,6 +119,9 @@ pub enum NetworkRole {
     RouteTable,
     /// security list
     SecurityList,
+    /// end of a connection between two VCNs; made from `vcn_peering`, never a component
+    #[serde(skip)]
+    LocalPeering,
 }
 
 /// How a service stands in a subnet.
@@ -119,6 +138,139 @@ pub struct Placement {
     /// whether it carries a network security group
     #[serde(default)]
     pub nsg: bool,
+    /// further places of one component, such as the API endpoint of a cluster
+    #[serde(default)]
+    pub others: Ordered<Spot>,
+}
+
+/// A further place of a component: the main subnet when that is of the wanted kind, else the one of the tier.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spot {
+    /// when it exists
+    #[serde(default)]
+    pub when: When,
+    /// tier of the subnet while it is private
+    pub tier: SubnetTier,
+    /// when it belongs into a public subnet
+    pub public_when: Option<When>,
+    /// whether it carries a security group of its own
+    #[serde(default)]
+    pub nsg: bool,
+}
+
+/// A fixed rule of one of the component's security groups.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleMapping {
+    /// short name, part of the Terraform label
+    pub name: String,
+    /// place whose group has it; absent = the main one
+    pub at: Option<String>,
+    /// when it exists
+    #[serde(default)]
+    pub when: When,
+    /// direction
+    pub flow: FlowWord,
+    /// other end
+    pub peer: RulePeer,
+    /// transport
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// one port or `[first, last]`; absent = all
+    pub port: Option<PortSpan>,
+    /// why it exists; becomes the rule's description
+    pub why: String,
+}
+
+/// Direction of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlowWord {
+    /// into the group
+    Ingress,
+    /// out of the group
+    Egress,
+}
+
+/// Other end of a fixed rule.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum RulePeer {
+    /// a word: see [`PeerWord`]
+    Word(PeerWord),
+    /// the group of another place of this component
+    Spot(SpotPeer),
+    /// a config key with a CIDR; no rule when it has no value
+    Config(ConfigPeer),
+}
+
+/// `{ spot: name }`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpotPeer {
+    /// name of the place
+    pub spot: String,
+}
+
+/// `{ config: key }`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigPeer {
+    /// config key
+    pub config: String,
+}
+
+/// Ends of fixed rules that have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerWord {
+    /// the component's main group
+    Main,
+    /// the whole VCN
+    Vcn,
+    /// OCI services of the region
+    Services,
+    /// anywhere
+    Anywhere,
+}
+
+/// One port or a span of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum PortSpan {
+    /// one
+    One(u16),
+    /// first and last
+    Span([u16; 2]),
+}
+
+/// The address under which others reach a component.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hosts {
+    /// the address; `[*]` in an attribute stands for the number of the copy
+    pub value: Expr,
+    /// config key that counts the copies; absent = one
+    pub count: Option<String>,
+}
+
+/// A variable that is not secret: one for the whole design, whoever uses it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// its name
+    pub name: String,
+    /// when the component uses it
+    #[serde(default)]
+    pub when: When,
+    /// value when the design gives none
+    pub default: Option<String>,
+    /// true: the default is only good for the simulated cloud
+    #[serde(default)]
+    pub placeholder: bool,
+    /// what it is
+    pub description: Text,
 }
 
 /// Purposes of subnets.
@@ -152,6 +304,8 @@ pub struct Port {
     pub public: bool,
     /// config key with a CIDR that may reach it beside the connections
     pub from: Option<String>,
+    /// it listens there only while the component has such a connection
+    pub needs: Option<OverConnections>,
 }
 
 /// Transport protocols.
@@ -163,6 +317,10 @@ pub enum Protocol {
     Tcp,
     /// UDP
     Udp,
+    /// ICMP type 3 code 4: path MTU discovery
+    Icmp,
+    /// everything
+    All,
 }
 
 /// What an NSG lets out beside connections.
@@ -357,6 +515,10 @@ pub(super) fn keys_of_role(role: NetworkRole) -> &'static [&'static str] {
         NetworkRole::Vcn => &["cidr_block"],
         NetworkRole::Subnet => &["cidr_block", "prohibit_public_ip"],
         NetworkRole::RouteTable => &["destination"],
-        NetworkRole::InternetGateway | NetworkRole::NatGateway | NetworkRole::ServiceGateway | NetworkRole::SecurityList => &[],
+        NetworkRole::InternetGateway
+        | NetworkRole::NatGateway
+        | NetworkRole::ServiceGateway
+        | NetworkRole::SecurityList
+        | NetworkRole::LocalPeering => &[],
     }
 }

@@ -20,17 +20,23 @@ resources:
 ";
 
 #[test]
-fn the_shipped_catalogue_loads_and_has_the_ten_types() {
+fn the_shipped_catalogue_loads_and_has_the_sixteen_types() {
     let catalog = Catalog::embedded().unwrap();
     let expected = [
         "adb",
+        "apigateway",
         "compute",
+        "functions",
         "internet_gateway",
+        "loadbalancer",
         "nat_gateway",
+        "nosql",
         "objectstorage",
+        "oke",
         "route_table",
         "security_list",
         "service_gateway",
+        "streaming",
         "subnet",
         "vcn",
     ];

@@ -47,6 +47,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Show the newest plan
     Plan(PlanArgs),
+    /// Show what the design as it is now would change, without running Terraform
+    Diff(DiffArgs),
     /// Approve exactly one plan, with the approver credential
     Approve(ApproveArgs),
     /// Delete a session or design; resources are destroyed after approval
@@ -63,6 +65,11 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print the custom resource definitions
     Crds,
+    /// Print a script that completes commands and options in a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Print version and build
     Version,
     /// Simulated provider process, started by the server
@@ -164,6 +171,18 @@ pub struct StatusArgs {
     /// With --watch: give up after so many seconds (exit code 3)
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
+    /// Print the design's status as data instead; the exit code is the same
+    #[arg(short, long, value_enum)]
+    pub output: Option<Data>,
+}
+
+/// Form of an answer for programs.
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum Data {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
 }
 
 /// What `status` waits for.
@@ -184,6 +203,19 @@ pub enum Until {
 pub struct PlanArgs {
     /// Name of the design
     pub name: String,
+    /// Print the plan's record as data instead
+    #[arg(short, long, value_enum)]
+    pub output: Option<Data>,
+}
+
+/// `galley diff`
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Name of the design
+    pub name: String,
+    /// Print the preview as data instead
+    #[arg(short, long, value_enum)]
+    pub output: Option<Data>,
 }
 
 /// `galley approve`

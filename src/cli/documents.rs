@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, DynamicObject, ListParams};
 use kube::runtime::watcher;
 use serde_json::Value;
 
-use super::args::{DeleteArgs, GetArgs, Output};
+use super::args::{Data, DeleteArgs, GetArgs, Output};
 use super::client::{As, Server, chain};
 use super::failure::{Exit, Failure};
 use super::kinds::{self, Kind};
@@ -106,6 +106,17 @@ fn encode(value: &Value, output: Output) -> Result<String, Failure> {
     text.map(|text| text.trim_end().to_owned()).map_err(|problem| Failure::new(Exit::Failed, problem))
 }
 
+/// Anything of a document as data for programs.
+pub fn print_data(value: &impl serde::Serialize, form: Data) -> Result<(), Failure> {
+    let value = serde_json::to_value(value).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let output = match form {
+        Data::Json => Output::Json,
+        Data::Yaml => Output::Yaml,
+    };
+    say!("{}", encode(&value, output)?);
+    Ok(())
+}
+
 fn value_of(object: &DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -127,7 +138,7 @@ fn print_found(kind: &Kind, found: &[DynamicObject], single: bool, output: Outpu
         }
         Output::Name => found.iter().for_each(|object| say!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default())),
         Output::Table | Output::Wide if found.is_empty() => {
-            eprintln!("{}", screen.lang.fill(Text::NoneFound, &[("kind", &kind.resource.plural)]))
+            eprintln!("{}", screen.lang.fill(Text::NoneFound, &[("kind", &kind.resource.plural)]));
         }
         Output::Table | Output::Wide => {
             let (wide, now) = (output == Output::Wide, SystemClock.now());

@@ -101,13 +101,15 @@ async fn dispatch(cli: Cli, environment: Environment, composition: Arc<dyn Compo
         Command::Apply(args) => apply::run(&server()?, args, screen).await,
         Command::Get(args) => documents::get(&server()?, args, screen).await,
         Command::Status(args) => status::run(&server()?, args, screen).await,
-        Command::Plan(args) => plan::show(&server()?, &args.name, screen).await,
+        Command::Plan(args) => plan::show(&server()?, args, screen).await,
+        Command::Diff(args) => plan::diff(&server()?, args, screen).await,
         Command::Approve(args) => plan::approve(&server()?, args, screen).await,
         Command::Delete(args) => documents::delete(&server()?, args, screen).await,
         Command::Logs(args) => admin::logs(&server()?, args, screen).await,
         Command::Secret(command) => admin::secret(&server()?, command, screen).await,
         Command::Sandbox(command) => admin::sandbox(&server()?, command, screen).await,
         Command::Crds => print_crds(),
+        Command::Completion { shell } => print_completion(shell, screen),
         Command::Version => {
             say!("{}", telemetry::build());
             Ok(Exit::Done)
@@ -125,6 +127,18 @@ pub fn crds_yaml() -> Result<String, Failure> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// The completion script of a shell, descriptions in the language of the help.
+pub fn completion(shell: clap_complete::Shell, lang: Lang) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut text::localise(lang), "galley", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+fn print_completion(shell: clap_complete::Shell, screen: Screen) -> Result<Exit, Failure> {
+    say!("{}", completion(shell, screen.lang).trim_end());
+    Ok(Exit::Done)
 }
 
 fn print_crds() -> Result<Exit, Failure> {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use kube::Api;
 use kube::api::PostParams;
 
-use super::args::ApproveArgs;
+use super::args::{ApproveArgs, DiffArgs, PlanArgs};
 use super::client::{As, Server};
+use super::documents::print_data;
 use super::failure::{Exit, Failure};
 use super::screen::{Screen, Tone, age, clean, say, span, table};
 use super::text::Text;
 use crate::api::approval::{Approval, ApprovalSpec, short};
-use crate::api::design::{Change, ChangeAction, PlanRecord};
+use crate::api::design::{Change, ChangeAction, Counts, PlanRecord, Preview};
 use crate::api::{Design, NAMESPACE, Time};
 use crate::clock::{Clock, SystemClock};
 
@@ -24,7 +25,10 @@ pub fn counts_line(plan: &PlanRecord, screen: Screen) -> String {
     if plan.is_empty() {
         return screen.lang.text(Text::PlanEmpty).to_owned();
     }
-    let counts = plan.counts;
+    count_words(plan.counts, screen)
+}
+
+fn count_words(counts: Counts, screen: Screen) -> String {
     screen.lang.fill(
         Text::PlanCounts,
         &[
@@ -127,10 +131,51 @@ async fn fetch(server: &Server, designs: &Api<Design>, name: &str, screen: Scree
 }
 
 /// `galley plan`
-pub async fn show(server: &Server, name: &str, screen: Screen) -> Result<Exit, Failure> {
+pub async fn show(server: &Server, args: PlanArgs, screen: Screen) -> Result<Exit, Failure> {
+    let PlanArgs { name, output } = args;
     let designs: Api<Design> = Api::namespaced(server.kube(As::Editor)?, NAMESPACE);
-    let (_, plan) = fetch(server, &designs, name, screen).await?;
-    say!("{}", render(name, &plan, &SystemClock.now(), screen));
+    let (_, plan) = fetch(server, &designs, &name, screen).await?;
+    match output {
+        Some(form) => print_data(&plan, form)?,
+        None => say!("{}", render(&name, &plan, &SystemClock.now(), screen)),
+    }
+    Ok(Exit::Done)
+}
+
+/// What the design as it is now would change, by comparison of the rendered resources with the recorded state.
+pub fn render_preview(preview: &Preview, screen: Screen) -> String {
+    let total = preview.counts.total();
+    if total == 0 {
+        return screen.lang.text(Text::PlanEmpty).to_owned();
+    }
+    let mut lines = vec![count_words(preview.counts, screen), change_table(&preview.changes, screen)];
+    let more = total.saturating_sub(preview.changes.len());
+    if more > 0 {
+        lines.push(screen.lang.fill(Text::MoreItems, &[("count", &more)]));
+    }
+    lines.push(screen.paint(Tone::Faint, screen.lang.text(Text::PreviewNote)));
+    lines.join("\n")
+}
+
+/// `galley diff`: exit code 3 while the controller has not looked at the newest edit, 1 when findings keep it from a preview.
+pub async fn diff(server: &Server, args: DiffArgs, screen: Screen) -> Result<Exit, Failure> {
+    let DiffArgs { name, output } = args;
+    let designs: Api<Design> = Api::namespaced(server.kube(As::Editor)?, NAMESPACE);
+    let design = designs.get_opt(&name).await.map_err(|error| server.kube_failure(&error))?;
+    let Some(design) = design else {
+        return Err(Failure::new(Exit::NotFound, screen.lang.fill(Text::NotFound, &[("kind", &"design"), ("name", &name)])));
+    };
+    let status = design.status.unwrap_or_default();
+    if status.observed_generation.is_none() || status.observed_generation < design.metadata.generation {
+        return Err(Failure::new(Exit::InProgress, screen.lang.text(Text::InProgress)));
+    }
+    let Some(preview) = status.preview else {
+        return Err(Failure::new(Exit::Failed, screen.lang.fill(Text::NoPreview, &[("name", &name)])));
+    };
+    match output {
+        Some(form) => print_data(&preview, form)?,
+        None => say!("{}", render_preview(&preview, screen)),
+    }
     Ok(Exit::Done)
 }
 
@@ -256,6 +301,23 @@ Drift
         assert!(render("s-1", &plan(), &late, Screen::plain(Lang::En)).contains("too old to be applied"));
         let destroy = PlanRecord { destroy: true, ..plan() };
         assert!(render("s-1", &destroy, &now, Screen::plain(Lang::Ja)).contains("このプランはすべてを削除します"));
+    }
+
+    #[test]
+    fn a_preview_says_what_would_change_and_that_the_plan_decides() {
+        let preview: Preview =
+            serde_json::from_value(json!({ "counts": { "create": 1, "update": 0, "replace": 1, "delete": 0 }, "changes": [
+            { "address": "oci_core_instance.vm", "action": "replace", "replacePaths": ["shape"] }] }))
+            .unwrap();
+        assert_eq!(
+            render_preview(&preview, Screen::plain(Lang::En)),
+            "1 to create, 0 to change, 1 to replace, 0 to destroy, 0 to import\n\
+CHANGE     ADDRESS               WHY\n\
+± replace  oci_core_instance.vm  replaced because of shape\n\
+… and 1 more\n\
+expected by comparing the rendered resources with the state; the plan decides"
+        );
+        assert_eq!(render_preview(&Preview::default(), Screen::plain(Lang::En)), "nothing would change");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use kube::Api;
 
 use super::args::{StatusArgs, Until};
 use super::client::{As, Server};
+use super::documents::print_data;
 use super::failure::{Exit, Failure};
 use super::plan::{change_line, counts_line};
 use super::screen::{Screen, Tone, age, bar, clean, say, table};
@@ -266,7 +267,7 @@ pub async fn run(server: &Server, args: StatusArgs, screen: Screen) -> Result<Ex
     let designs: Api<Design> = Api::namespaced(client.clone(), NAMESPACE);
     let jobs: Api<TerraformJob> = Api::namespaced(client, NAMESPACE);
     let deadline = args.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let live = (args.watch && screen.live).then(|| {
+    let live = (args.watch && screen.live && args.output.is_none()).then(|| {
         let bar = indicatif::ProgressBar::new_spinner();
         bar.set_style(indicatif::ProgressStyle::with_template("{msg}").unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()));
         bar
@@ -289,6 +290,14 @@ pub async fn run(server: &Server, args: StatusArgs, screen: Screen) -> Result<Ex
         let verdict = judge(&design, args.until, screen);
         let ended =
             !args.watch || !matches!(verdict, Verdict::InProgress(_)) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if let Some(form) = args.output {
+            if ended {
+                print_data(&design.status.clone().unwrap_or_default(), form)?;
+                return Ok(verdict.exit());
+            }
+            pause(screen).await?;
+            continue;
+        }
         let text = if ended || live.is_some() {
             frame(&design, job.as_ref(), &verdict, screen)
         } else {
@@ -309,10 +318,15 @@ pub async fn run(server: &Server, args: StatusArgs, screen: Screen) -> Result<Ex
         if live.is_none() {
             last = short_line(&design, job.as_ref(), &verdict, screen);
         }
-        tokio::select! {
-            () = tokio::time::sleep(POLL) => {}
-            _ = tokio::signal::ctrl_c() => return Err(Failure::new(Exit::Interrupted, screen.lang.text(Text::Interrupted))),
-        }
+        pause(screen).await?;
+    }
+}
+
+/// Until the next look, or Ctrl-C.
+async fn pause(screen: Screen) -> Result<(), Failure> {
+    tokio::select! {
+        () = tokio::time::sleep(POLL) => Ok(()),
+        _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, screen.lang.text(Text::Interrupted))),
     }
 }
 

@@ -43,7 +43,14 @@ fn every_documented_line_parses() {
         "status s-1",
         "status s-1 --watch --until synced --timeout 60",
         "approve s-1 --plan 0123456789ab --yes",
+        "status s-1 -o json",
         "plan s-1",
+        "plan s-1 -o yaml",
+        "diff s-1",
+        "diff s-1 -o json",
+        "completion bash",
+        "completion zsh",
+        "completion fish",
         "delete s-1 --wait",
         "logs s-1 -f",
         "crds",
@@ -81,6 +88,8 @@ fn wrong_lines_are_refused_and_help_is_not_an_error() {
         "approve",
         "secret set s-1",
         "sandbox set s-1 id",
+        "plan s-1 -o name",
+        "completion cmd.exe",
     ] {
         assert!(parsed(line).unwrap_err().use_stderr(), "galley {line}");
     }
@@ -88,6 +97,18 @@ fn wrong_lines_are_refused_and_help_is_not_an_error() {
         assert!(!parsed(line).unwrap_err().use_stderr(), "galley {line}");
     }
     assert!(parsed("--help").unwrap_err().to_string().contains("waits for a person"), "exit codes are in the help");
+}
+
+#[test]
+fn every_shell_completes_every_command_that_help_shows() {
+    for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
+        for lang in [Lang::En, Lang::Ja] {
+            let script = completion(shell, lang);
+            for command in ["serve", "status", "approve", "sandbox", "--data-dir"] {
+                assert!(script.contains(command.trim_start_matches("--")), "{shell} {lang:?}: {command}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -153,6 +174,7 @@ async fn kubernetes(request: Request) -> Response {
             "annotations": { "who": format!("{}/{:?}", identity.name, identity.channel) } },
         "spec": { "sessionRef": "s-1", "desiredState": "Applied" },
         "status": { "observedGeneration": 2, "sync": "Synced", "health": "Healthy",
+            "preview": { "counts": { "create": 1, "update": 0, "replace": 0, "delete": 0 }, "changes": [{ "address": "oci_core_vcn.vcn", "action": "create" }] },
             "conditions": [{ "type": "Ready", "status": "True", "reason": "Synced", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" }] } });
     match (request.method().as_str(), path.strip_prefix("/apis/galley.dev/v1alpha1/namespaces/default/").unwrap_or(&path)) {
         ("GET", "designs/s-1") => axum::Json(design).into_response(),
@@ -261,6 +283,11 @@ async fn every_outcome_has_the_exit_code_that_help_promises() {
         ("an empty cloud", vec![], "sandbox list s-1", 0),
         ("a fault", vec![], "sandbox fail s-1 * 429-TooManyRequests", 0),
         ("no such design", vec![], "status s-2", 4),
+        ("as data", vec![], "status s-1 -o json", 0),
+        ("as data once it is there", vec![], "status s-1 --watch --until synced --timeout 5 -o yaml", 0),
+        ("what would change", vec![], "diff s-1", 0),
+        ("what would change, as data", vec![], "diff s-1 -o yaml", 0),
+        ("nothing that could change", vec![], "diff s-2", 4),
         ("no plan yet", vec![], "plan s-1", 4),
         ("no such resource", vec![], "sandbox set s-1 ocid1.x a=b", 4),
         ("no such job", vec![], "logs s-2", 4),

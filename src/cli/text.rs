@@ -49,6 +49,8 @@ texts! { Text:
     FindingCounts: "{errors} errors, {warnings} warnings, {infos} notes", "エラー {errors}、警告 {warnings}、情報 {infos}";
     PlanCounts: "{create} to create, {update} to change, {replace} to replace, {delete} to destroy, {import} to import", "作成 {create}、変更 {update}、置換 {replace}、削除 {delete}、取込 {import}";
     PlanEmpty: "nothing would change", "変更はありません";
+    PreviewNote: "expected by comparing the rendered resources with the state; the plan decides", "描画したリソースと状態の比較による見込みです。確定はプランで行われます";
+    NoPreview: "there is no preview of {name}: findings of severity error come first; see `galley status {name}`", "{name} の見込みはありません。先にエラーの指摘を直してください。`galley status {name}` を見てください";
     PlanDestroys: "this plan destroys everything", "このプランはすべてを削除します";
     PlanAges: "made {age} ago, to be applied within {left}", "{age}前に作成、適用期限まで {left}";
     PlanExpired: "made {age} ago, too old to be applied", "{age}前に作成、期限切れのため適用できません";
@@ -197,6 +199,11 @@ const HELP_JA: &[(&str, &str)] = &[
     ("status.timeout", "--watch の場合: この秒数であきらめる(終了コード 3)"),
     ("plan", "最新のプランを表示します"),
     ("plan.name", "設計の名前"),
+    ("plan.output", "代わりにプランの記録をデータとして表示する"),
+    ("diff", "現在の設計で何が変わるかを、Terraform を動かさずに表示します"),
+    ("diff.name", "設計の名前"),
+    ("diff.output", "代わりに見込みをデータとして表示する"),
+    ("status.output", "代わりに設計の status をデータとして表示する。終了コードは同じ"),
     ("approve", "承認用の資格情報で、ただ 1 つのプランを承認します"),
     ("approve.name", "設計の名前"),
     ("approve.plan", "プランの sha256(8 桁以上)。最新のプランと違えば拒否"),
@@ -235,6 +242,8 @@ const HELP_JA: &[(&str, &str)] = &[
     ("demo", "シミュレーションクラウドで全行程を見せます: プラン、承認、適用、ドリフト、修復、置換、削除"),
     ("demo.keep", "デモのデータディレクトリを残す"),
     ("crds", "カスタムリソース定義を表示します"),
+    ("completion", "シェルでコマンドとオプションを補完するスクリプトを表示します"),
+    ("completion.shell", "シェル"),
     ("version", "バージョンとビルド情報を表示します"),
 ];
 

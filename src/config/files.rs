@@ -116,7 +116,7 @@ impl ServerFile {
             address: address.to_string(),
             base_url: format!("http://{host}:{}", address.port()),
             pid: std::process::id(),
-            version: crate::telemetry::VERSION.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
     /// Writes it into the data directory.

@@ -93,7 +93,7 @@ pub fn router(parts: HttpParts) -> Router {
         .route("/", get(pages::root))
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(move || pages::readyz(ready.clone())))
-        .route("/metrics", get(move || pages::metrics(metrics.clone())));
+        .route("/metrics", get(move || std::future::ready(pages::metrics(metrics.as_ref()))));
     let sandbox = Router::new()
         .route("/admin/sandbox/{design}/list", get(admin::sandbox_list))
         .route("/admin/sandbox/{design}/set", post(admin::sandbox_set))

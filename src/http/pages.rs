@@ -54,7 +54,7 @@ pub(super) async fn readyz(ready: Readiness) -> Response {
     (status, Json(serde_json::json!({ "ready": ok, "parts": parts }))).into_response()
 }
 
-pub(super) async fn metrics(render: Arc<dyn Fn() -> String + Send + Sync>) -> Response {
+pub(super) fn metrics(render: &(dyn Fn() -> String + Send + Sync)) -> Response {
     // the version the Prometheus text format is at
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
 }

@@ -1,6 +1,5 @@
 //! The door as tables: route × credential → status; host, origin, content type, size; and no token in any trace.
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -296,31 +295,11 @@ async fn readiness_names_the_part_that_fails() {
     );
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn no_token_reaches_a_trace_at_any_level() {
-    let captured = Captured::default();
-    let writer = captured.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_writer(move || writer.clone())
-        .finish();
-    // one thread, so that the subscriber of this test sees everything
+    // one thread: what it traces is what is seen
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    tracing::subscriber::with_default(subscriber, || {
+    let text = crate::telemetry::capture::traces_of(|| {
         runtime.block_on(async {
             let bearer = format!("Bearer {EDITOR}");
             for (method, uri, headers) in [
@@ -337,7 +316,6 @@ fn no_token_reaches_a_trace_at_any_level() {
             }
         });
     });
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("handler") && text.contains("/mcp"), "the test sees traces: {text}");
     for secret in [EDITOR, APPROVER, "secret-value-4711"] {
         assert!(!text.contains(secret), "{secret} was traced: {text}");

@@ -164,7 +164,7 @@ async fn forward(mut reports: mpsc::Receiver<Progress>, context: &RequestContext
         }
     }
     // The answer ends the call, never the last report.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// A form with one box to tick.

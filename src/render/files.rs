@@ -8,7 +8,7 @@ use hcl::structure::{Attribute, Block, Body};
 
 use super::hcl_text;
 use super::mapping::{ALL_SERVICES, AVAILABILITY_DOMAINS, NAMESPACE, Scope, peer, peer_type};
-use super::network::{Flow, Network, Nsg, Rule};
+use super::network::{Flow, Network, Nsg, Peering, Rule};
 use super::schema_check::SchemaIndex;
 use super::tree::{Arg, Mode, Reference, Resource, Step, Tree, text_expression};
 use super::{PasswordRule, RenderContext, SecretNeed};
@@ -27,10 +27,29 @@ const PROVIDER_VERSION: &str = ">= 6.0";
 pub struct Content {
     /// blocks of resources and data sources, in writing order
     pub resources: Vec<Resource>,
+    /// locals
+    pub locals: Vec<LocalValue>,
+    /// variables that are not secret, by name
+    pub variables: BTreeMap<String, PlainVariable>,
     /// secret variables
     pub secrets: Vec<SecretVariable>,
     /// outputs
     pub outputs: Vec<OutputBlock>,
+}
+
+/// One of Terraform's `locals`.
+#[derive(Debug, Clone)]
+pub struct LocalValue {
+    name: String,
+    value: Arg,
+    file: String,
+}
+
+/// A variable that is not secret.
+#[derive(Debug, Clone)]
+pub struct PlainVariable {
+    default: Option<String>,
+    description: String,
 }
 
 /// A secret variable with its description.
@@ -61,6 +80,15 @@ pub fn content(design: &ValidatedDesign, catalog: &Catalog, network: &Network) -
         let scope = Scope { design, catalog, network, component, service };
         data.extend(scope.data());
         content.resources.extend(scope.resources());
+        for (name, value) in service.locals.iter() {
+            let name = format!("{}_{name}", component.label);
+            let file = format!("{}.tf", service.tier);
+            content.locals.extend(scope.evaluate(value).map(|value| LocalValue { name, value, file }));
+        }
+        for variable in service.variables.iter().filter(|v| v.when.holds(&component.config, None)) {
+            let plain = PlainVariable { default: variable.default.clone(), description: variable.description.en.clone() };
+            content.variables.entry(variable.name.clone()).or_insert(plain);
+        }
         for secret in &service.secrets {
             let rule = PasswordRule { length: secret.length, symbols: secret.symbols.clone() };
             let name = format!("{}_{}", component.label, secret.name);
@@ -77,9 +105,10 @@ pub fn content(design: &ValidatedDesign, catalog: &Catalog, network: &Network) -
             }));
         }
     }
+    content.resources.extend(network.peerings.iter().map(peering));
     content.resources.extend(network.nsgs.iter().map(group));
     content.resources.extend(network.rules.iter().map(rule));
-    share_images(&mut data, &mut content.resources);
+    share_images(&mut data, &mut content.resources, &mut content.locals);
     let mut all = shared_data(&content.resources);
     all.append(&mut data);
     all.append(&mut content.resources);
@@ -98,6 +127,18 @@ fn network_block(component: &str, resource_type: &str, label: &str, tree: Tree) 
     }
 }
 
+/// One end of a peering; the end that started it names the other one.
+fn peering(peering: &Peering) -> Resource {
+    let mut tree = Tree::default()
+        .with("compartment_id", Reference::variable("compartment_ocid"))
+        .with("vcn_id", Reference::new("oci_core_vcn", &[&peering.vcn, "id"]))
+        .with("display_name", peering.display_name.as_str());
+    if let Some(peer) = &peering.peer {
+        tree = tree.with("peer_id", Reference::new("oci_core_local_peering_gateway", &[peer, "id"]));
+    }
+    network_block(&peering.component, "oci_core_local_peering_gateway", &peering.label, tree)
+}
+
 fn group(nsg: &Nsg) -> Resource {
     let tree = Tree::default()
         .with("compartment_id", Reference::variable("compartment_ocid"))
@@ -111,26 +152,34 @@ fn rule(rule: &Rule) -> Resource {
     let (number, options) = match rule.protocol {
         Protocol::Tcp => ("6", "tcp_options"),
         Protocol::Udp => ("17", "udp_options"),
+        Protocol::Icmp => ("1", "icmp_options"),
+        Protocol::All => ("all", ""),
     };
     let (direction, end, end_type) = match rule.flow {
         Flow::Ingress => ("INGRESS", "source", "source_type"),
         Flow::Egress => ("EGRESS", "destination", "destination_type"),
     };
-    let port = Arg::Literal(rule.port.into());
-    let range = Tree::default().with("min", port.clone()).with("max", port);
-    let tree = Tree::default()
+    let number_of = |port: u16| Arg::Literal(port.into());
+    let mut tree = Tree::default()
         .with("network_security_group_id", Reference::new("oci_core_network_security_group", &[&rule.nsg, "id"]))
         .with("description", rule.description.as_str())
         .with("direction", direction)
         .with("protocol", number)
         .with(end, peer(&rule.peer))
-        .with(end_type, peer_type(&rule.peer))
-        .block(options, Tree::default().block("destination_port_range", range));
+        .with(end_type, peer_type(&rule.peer));
+    if let Some((first, last)) = rule.ports {
+        let range = Tree::default().with("min", number_of(first)).with("max", number_of(last));
+        tree = tree.block(options, Tree::default().block("destination_port_range", range));
+    }
+    if rule.protocol == Protocol::Icmp {
+        // Type 3 code 4, "fragmentation needed": what path MTU discovery lives on.
+        tree = tree.block(options, Tree::default().with("type", number_of(3)).with("code", number_of(4)));
+    }
     network_block(&rule.component, "oci_core_network_security_group_security_rule", &rule.label, tree)
 }
 
 /// Data sources with one content are asked once; references go to the first.
-fn share_images(data: &mut Vec<Resource>, resources: &mut [Resource]) {
+fn share_images(data: &mut Vec<Resource>, resources: &mut [Resource], locals: &mut [LocalValue]) {
     let mut kept: Vec<Resource> = Vec::new();
     let mut moved: BTreeMap<(String, String), String> = BTreeMap::new();
     for source in data.drain(..) {
@@ -142,27 +191,28 @@ fn share_images(data: &mut Vec<Resource>, resources: &mut [Resource]) {
         }
     }
     *data = kept;
-    for resource in resources {
-        visit(&mut resource.tree, &mut |reference| {
-            if reference.root == "data"
-                && let [Step::Attribute(data_type), Step::Attribute(label), ..] = reference.steps.as_mut_slice()
-                && let Some(first) = moved.get(&(data_type.clone(), label.clone()))
-            {
-                label.clone_from(first);
-            }
-        });
+    let mut move_to_first = |reference: &mut Reference| {
+        if reference.root == "data"
+            && let [Step::Attribute(data_type), Step::Attribute(label), ..] = reference.steps.as_mut_slice()
+            && let Some(first) = moved.get(&(data_type.clone(), label.clone()))
+        {
+            label.clone_from(first);
+        }
+    };
+    resources.iter_mut().for_each(|resource| visit(&mut resource.tree, &mut move_to_first));
+    locals.iter_mut().for_each(|local| arg(&mut local.value, &mut move_to_first));
+}
+
+fn arg(value: &mut Arg, look: &mut dyn FnMut(&mut Reference)) {
+    match value {
+        Arg::Literal(_) => {}
+        Arg::Reference(reference) => look(reference),
+        Arg::List(items) => items.iter_mut().for_each(|item| arg(item, look)),
+        Arg::Map(members) | Arg::Expression(_, members) => members.iter_mut().for_each(|(_, member)| arg(member, look)),
     }
 }
 
 fn visit(tree: &mut Tree, look: &mut dyn FnMut(&mut Reference)) {
-    fn arg(value: &mut Arg, look: &mut dyn FnMut(&mut Reference)) {
-        match value {
-            Arg::Literal(_) => {}
-            Arg::Reference(reference) => look(reference),
-            Arg::List(items) => items.iter_mut().for_each(|item| arg(item, look)),
-            Arg::Map(members) => members.iter_mut().for_each(|(_, member)| arg(member, look)),
-        }
-    }
     tree.arguments.iter_mut().for_each(|(_, value)| arg(value, look));
     tree.blocks.iter_mut().for_each(|(_, inner)| visit(inner, look));
 }
@@ -218,6 +268,14 @@ pub fn write(design: &ValidatedDesign, content: &Content) -> Result<BTreeMap<Str
     let mut blocks: BTreeMap<String, Vec<Block>> = BTreeMap::new();
     blocks.insert("main.tf".to_owned(), main_blocks());
     blocks.insert("variables.tf".to_owned(), variable_blocks(content));
+    for local in &content.locals {
+        let of_file = blocks.entry(local.file.clone()).or_default();
+        let attribute = Attribute::new(hcl::Identifier::sanitized(local.name.as_str()), local.value.expression());
+        match of_file.iter_mut().find(|block| block.identifier() == "locals") {
+            Some(block) => block.body.0.push(attribute.into()),
+            None => of_file.push(Block::builder("locals").add_attribute(attribute).build()),
+        }
+    }
     for resource in &content.resources {
         blocks.entry(resource.file.clone()).or_default().push(resource.hcl());
     }
@@ -259,7 +317,14 @@ fn variable_blocks(content: &Content) -> Vec<Block> {
     };
     let plain = [("region", "OCI region identifier"), ("compartment_ocid", "OCID of the compartment everything is created in")];
     let plain = plain.into_iter().map(|(name, description)| variable(name, description, false));
-    plain.chain(content.secrets.iter().map(|s| variable(&s.need.name, &s.description, true))).collect()
+    let others = content.variables.iter().map(|(name, plain)| {
+        let mut block = variable(name, &plain.description, false);
+        if let Some(default) = &plain.default {
+            block.body.0.push(Attribute::new(hcl::Identifier::sanitized("default"), literal(default)).into());
+        }
+        block
+    });
+    plain.chain(others).chain(content.secrets.iter().map(|s| variable(&s.need.name, &s.description, true))).collect()
 }
 
 fn output_block(output: &OutputBlock) -> Block {

@@ -25,7 +25,7 @@ fn assignment(line: &str) -> Option<usize> {
             b'"' => quoted = !quoted,
             _ if quoted => {}
             b'=' if at.is_none() && index > 0 && bytes.get(index + 1) == Some(&b' ') && bytes.get(index - 1) == Some(&b' ') => {
-                at = Some(index)
+                at = Some(index);
             }
             b'{' | b'[' | b'(' => depth += 1,
             b'}' | b']' | b')' => depth -= 1,

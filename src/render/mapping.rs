@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::network::{Network, Peer, Route};
-use super::tree::{Arg, LIFECYCLE, Mode, Reference, Resource, Tree};
+use super::tree::{Arg, DEPENDS_ON, LIFECYCLE, Mode, Reference, Resource, TERRAFORM_DATA, Tree};
 use crate::catalog::Catalog;
 use crate::catalog::mapping::{
     BlockMapping, Cast, DataMapping, Direction, Expr, ForEach, Ordered, OverConnections, PlacementFact, ResourceMapping, Role, Source,
@@ -40,7 +40,7 @@ pub struct Scope<'a> {
 enum Item<'a> {
     None,
     Route(&'a Route),
-    Peer { component: &'a ValidatedComponent, connection_type: &'a str, index: usize },
+    Peer { component: &'a ValidatedComponent, connection_type: &'a str, index: usize, host: Option<usize> },
     Value(&'a Value, usize),
 }
 
@@ -56,26 +56,70 @@ impl<'a> Scope<'a> {
     /// Managed resources of the component, the primary one first.
     pub fn resources(&self) -> Vec<Resource> {
         let mut made = Vec::new();
-        for mapping in self.service.resources.iter().filter(|mapping| self.holds(&mapping.when)) {
+        for mapping in self.service.resources.iter().filter(|mapping| self.exists(mapping)) {
             for item in self.items(mapping.for_each.as_ref()) {
                 made.push(self.resource(mapping, item));
             }
+            made.extend(self.trigger(mapping));
         }
         made
     }
 
+    fn exists(&self, mapping: &ResourceMapping) -> bool {
+        self.holds(&mapping.when) && mapping.needs.as_ref().is_none_or(|needs| !self.peers(needs).is_empty())
+    }
+
+    /// What a resource is replaced by: Terraform's own data resource with the values of those keys.
+    fn trigger(&self, mapping: &ResourceMapping) -> Option<Resource> {
+        let keys = &mapping.lifecycle.replace_when_changed;
+        let values = keys.iter().filter_map(|key| self.component.config.get(key).map(|value| (key.clone(), Arg::Literal(value.clone()))));
+        let tree = Tree::default().with("input", Arg::map(values.collect()));
+        let label = format!("{}{}", self.component.label, mapping.suffix);
+        (!keys.is_empty()).then(|| self.block(Mode::Managed, TERRAFORM_DATA, label, tree))
+    }
+
+    /// Targets of `depends_on` connections, and the security rules where the file asks to wait for them.
+    fn waits(&self, mapping: &ResourceMapping) -> Vec<Arg> {
+        let mut waits = Vec::new();
+        for connection in self.design.connections.iter().filter(|c| c.connection_type == DEPENDS_ON && c.source_id == self.component.id) {
+            let Some(target) = self.design.components.iter().find(|c| c.id == connection.target_id) else { continue };
+            let Some(primary) = self.catalog.service(&target.service_type).and_then(|s| s.resources.first()) else { continue };
+            let label = format!("{}{}", target.label, primary.suffix);
+            waits.push(Reference::new(&primary.resource_type, &[&label]).into());
+        }
+        if mapping.after_rules {
+            let own = self.network.rules.iter().filter(|rule| rule.component == self.component.id);
+            let rule = |label: &str| Reference::new("oci_core_network_security_group_security_rule", &[label]).into();
+            waits.extend(own.map(|r| rule(&r.label)));
+        }
+        waits
+    }
+
     fn resource(&self, mapping: &ResourceMapping, item: Item<'_>) -> Resource {
         let mut tree = self.tree(&mapping.arguments, &mapping.blocks, item);
+        let waits = self.waits(mapping);
+        if !waits.is_empty() {
+            tree = tree.with(DEPENDS_ON, Arg::List(waits));
+        }
+        let mut lifecycle = Tree::default();
         if !mapping.lifecycle.ignore_changes.is_empty() {
             let paths = mapping.lifecycle.ignore_changes.iter().map(|path| {
                 let (root, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
                 Arg::Reference(Reference::new(root, &[rest]))
             });
-            tree = tree.block(LIFECYCLE, Tree::default().with("ignore_changes", Arg::List(paths.collect())));
+            lifecycle = lifecycle.with("ignore_changes", Arg::List(paths.collect()));
+        }
+        if !mapping.lifecycle.replace_when_changed.is_empty() {
+            let trigger = Reference::new(TERRAFORM_DATA, &[&format!("{}{}", self.component.label, mapping.suffix)]);
+            lifecycle = lifecycle.with("replace_triggered_by", Arg::List(vec![trigger.into()]));
+        }
+        if lifecycle != Tree::default() {
+            tree = tree.block(LIFECYCLE, lifecycle);
         }
         let round = match item {
             Item::None | Item::Route(_) => String::new(),
-            Item::Peer { component, .. } => format!("_{}", component.label),
+            Item::Peer { component, host: Some(number), .. } => format!("_{}_{}", component.label, number + 1),
+            Item::Peer { component, host: None, .. } => format!("_{}", component.label),
             Item::Value(_, index) => format!("_{}", index + 1),
         };
         self.block(Mode::Managed, &mapping.resource_type, format!("{}{}{round}", self.component.label, mapping.suffix), tree)
@@ -84,10 +128,18 @@ impl<'a> Scope<'a> {
     /// Data sources of the component.
     pub fn data(&self) -> Vec<Resource> {
         let of = |mapping: &DataMapping| {
-            let tree = self.tree(&mapping.arguments, &mapping.blocks, Item::None);
+            let mut tree = self.tree(&mapping.arguments, &mapping.blocks, Item::None);
+            let waits = mapping.depends_on.iter().filter_map(|key| self.service.resources.iter().find(|r| r.key == *key));
+            let waits: Vec<Arg> =
+                waits.map(|r| Reference::new(&r.resource_type, &[&format!("{}{}", self.component.label, r.suffix)]).into()).collect();
+            if !waits.is_empty() {
+                tree = tree.with(DEPENDS_ON, Arg::List(waits));
+            }
             self.block(Mode::Data, &mapping.data_type, self.component.label.clone(), tree)
         };
-        self.service.data.iter().filter(|mapping| self.holds(&mapping.when)).map(of).collect()
+        let asked =
+            |mapping: &&DataMapping| self.holds(&mapping.when) && mapping.needs.as_ref().is_none_or(|needs| !self.peers(needs).is_empty());
+        self.service.data.iter().filter(asked).map(of).collect()
     }
 
     fn block(&self, mode: Mode, resource_type: &str, label: String, tree: Tree) -> Resource {
@@ -126,7 +178,7 @@ impl<'a> Scope<'a> {
     }
 
     fn peers(&self, over: &OverConnections) -> Vec<Item<'_>> {
-        let mut items = Vec::new();
+        let mut items: Vec<Item<'_>> = Vec::new();
         for connection in &self.design.connections {
             let (own, other) = match over.direction {
                 Direction::Out => (&connection.source_id, &connection.target_id),
@@ -136,11 +188,41 @@ impl<'a> Scope<'a> {
             if *own == self.component.id
                 && wanted
                 && let Some(component) = self.design.components.iter().find(|c| c.id == *other)
+                && (over.with.is_empty() || over.with.contains(&component.service_type))
             {
-                items.push(Item::Peer { component, connection_type: &connection.connection_type, index: items.len() });
+                let connection_type = &connection.connection_type;
+                let hosts = if over.hosts { (0..self.copies(component)).map(Some).collect() } else { vec![None] };
+                for host in hosts {
+                    items.push(Item::Peer { component, connection_type, index: items.len(), host });
+                }
             }
         }
         items
+    }
+
+    /// How many addresses a component is reached under.
+    fn copies(&self, component: &ValidatedComponent) -> usize {
+        let Some(hosts) = self.catalog.service(&component.service_type).and_then(|s| s.hosts.as_ref()) else { return 0 };
+        let count = hosts.count.as_ref().and_then(|key| component.config.get(key)).and_then(Value::as_u64);
+        count.map_or(1, |count| usize::try_from(count).unwrap_or(1))
+    }
+
+    /// The address of one copy of another component.
+    fn host(&self, component: &ValidatedComponent, number: usize) -> Option<Arg> {
+        let service = self.catalog.service(&component.service_type)?;
+        let scope = Scope { design: self.design, catalog: self.catalog, network: self.network, component, service };
+        let mut value = service.hosts.as_ref()?.value.clone();
+        if let Source::Resource(_, attribute) | Source::Data(_, attribute) = &mut value.source {
+            *attribute = attribute.replace("[*]", &format!("[{number}]"));
+        }
+        scope.evaluate(&value)
+    }
+
+    /// The port of another component that a connection type uses.
+    fn port(&self, component: &ValidatedComponent, connection_type: &str) -> Option<Arg> {
+        let service = self.catalog.service(&component.service_type)?;
+        let port = service.ports.iter().find(|port| port.via.iter().any(|via| via == connection_type))?;
+        Scope { design: self.design, catalog: self.catalog, network: self.network, component, service }.evaluate(&port.port)
     }
 
     /// The value of an expression; None = it has none and the argument is left out.
@@ -154,10 +236,11 @@ impl<'a> Scope<'a> {
     }
 
     fn value(&self, expr: &Expr, item: Item<'_>) -> Option<Arg> {
-        let own = self.holds(&expr.when).then(|| self.source(&expr.source, item)).flatten();
+        let connected = expr.connected.as_ref().is_none_or(|over| !self.peers(over).is_empty());
+        let own = (connected && self.holds(&expr.when)).then(|| self.source(&expr.source, item)).flatten();
         let converted = own.and_then(|arg| match arg {
             Arg::Literal(value) => convert(expr, value).map(Arg::Literal),
-            other @ (Arg::Reference(_) | Arg::List(_) | Arg::Map(_)) => Some(other),
+            other @ (Arg::Reference(_) | Arg::List(_) | Arg::Map(_) | Arg::Expression(..)) => Some(other),
         });
         match (converted, &expr.or) {
             (Some(arg), _) => Some(arg),
@@ -166,7 +249,7 @@ impl<'a> Scope<'a> {
                 // What the fallback gives is cast like the value it stands for.
                 Some(match arg {
                     Arg::Literal(value) => Arg::Literal(cast(expr.cast, value)),
-                    other @ (Arg::Reference(_) | Arg::List(_) | Arg::Map(_)) => other,
+                    other @ (Arg::Reference(_) | Arg::List(_) | Arg::Map(_) | Arg::Expression(..)) => other,
                 })
             }
             (None, None) => None,
@@ -194,7 +277,11 @@ impl<'a> Scope<'a> {
                 Some(Arg::Literal(labels::name(rule, from, &unique).into()))
             }
             Source::Template(text, with) => self.template(text, with, item),
-            Source::Ref(role) => self.role(*role),
+            Source::Expression(text, with) => {
+                let values: Option<Vec<_>> = with.iter().map(|(name, e)| Some((name.to_owned(), self.value(e, item)?))).collect();
+                Some(Arg::Expression(text.clone(), values?))
+            }
+            Source::Ref(role, at) => self.role(*role, at.as_deref()),
             Source::Resource(key, attribute) => {
                 let mapping = self.service.resources.iter().find(|r| r.key == *key)?;
                 let label = format!("{}{}", component.label, mapping.suffix);
@@ -205,8 +292,12 @@ impl<'a> Scope<'a> {
                 Some(Reference::new("data", &[&mapping.data_type, &component.label, attribute]).into())
             }
             Source::Secret(name) => Some(Reference::variable(&format!("{}_{name}", component.label)).into()),
+            Source::Variable(name) => Some(Reference::variable(name).into()),
+            Source::Local(name) => Some(Reference::new("local", &[&format!("{}_{name}", component.label)]).into()),
             Source::Each(what) => self.each(what, item),
-            Source::Placement(PlacementFact::Public) => Some(Arg::Literal(self.public()?.into())),
+            Source::Placement(PlacementFact::Public, at) => {
+                Some(Arg::Literal(self.network.place(&component.id, at.as_deref())?.public.into()))
+            }
         }
     }
 
@@ -220,7 +311,7 @@ impl<'a> Scope<'a> {
             match self.value(with.get(name)?, item)? {
                 Arg::Literal(Value::String(text)) => out.push_str(&text),
                 Arg::Literal(value) => out.push_str(&value.to_string()),
-                Arg::Reference(_) | Arg::List(_) | Arg::Map(_) => return None,
+                Arg::Reference(_) | Arg::List(_) | Arg::Map(_) | Arg::Expression(..) => return None,
             }
             rest = after;
         }
@@ -228,8 +319,8 @@ impl<'a> Scope<'a> {
         Some(Arg::Literal(out.into()))
     }
 
-    fn role(&self, role: Role) -> Option<Arg> {
-        let placement = self.network.placements.get(&self.component.id);
+    fn role(&self, role: Role, at: Option<&str>) -> Option<Arg> {
+        let placement = self.network.place(&self.component.id, at);
         let subnet = || self.network.subnets.get(&self.component.label);
         let id = |resource_type: &str, label: &str| Arg::from(Reference::new(resource_type, &[label, "id"]));
         Some(match role {
@@ -271,11 +362,20 @@ impl<'a> Scope<'a> {
                 "gateway" => Some(Reference::new(gateway_type(route.gateway)?, &[&route.label, "id"]).into()),
                 _ => None,
             },
-            Item::Peer { component, connection_type, index } => match what.split_once('.') {
+            Item::Peer { component, connection_type, index, host } => match what.split_once('.') {
+                None if what == "host" => self.host(component, host.unwrap_or_default()),
+                None if what == "port" => self.port(component, connection_type),
+                None if what == "number" => Some(Arg::Literal(host.unwrap_or_default().into())),
                 None if what == "index" => Some(Arg::Literal(index.into())),
                 None if what == "label" => Some(component.label.as_str().into()),
                 None if what == "connection_type" => Some(connection_type.into()),
                 Some(("config", key)) => component.config.get(key).cloned().map(Arg::Literal),
+                Some(("resource", rest)) => {
+                    let (key, attribute) = rest.split_once('.')?;
+                    let made = self.catalog.service(&component.service_type)?.resources.iter().find(|r| r.key == key)?;
+                    let label = format!("{}{}", component.label, made.suffix);
+                    Some(Reference::new(&made.resource_type, &[&label, attribute]).into())
+                }
                 Some(("attribute", attribute)) => {
                     let primary = self.catalog.service(&component.service_type)?.resources.first()?;
                     let label = format!("{}{}", component.label, primary.suffix);
@@ -310,12 +410,21 @@ fn gateway_type(role: NetworkRole) -> Option<&'static str> {
         NetworkRole::InternetGateway => Some("oci_core_internet_gateway"),
         NetworkRole::NatGateway => Some("oci_core_nat_gateway"),
         NetworkRole::ServiceGateway => Some("oci_core_service_gateway"),
+        NetworkRole::LocalPeering => Some("oci_core_local_peering_gateway"),
         NetworkRole::Vcn | NetworkRole::Subnet | NetworkRole::RouteTable | NetworkRole::SecurityList => None,
     }
 }
 
 /// Table, arithmetic, type: in this order.
 fn convert(expr: &Expr, value: Value) -> Option<Value> {
+    let value = match &expr.part {
+        Some(name) => {
+            let part =
+                value.as_str()?.split(',').find_map(|part| part.trim().strip_prefix(name.as_str())?.strip_prefix('=')?.parse::<i64>().ok());
+            part?.into()
+        }
+        None => value,
+    };
     let value = if expr.convert.is_empty() { value } else { expr.convert.get(value.as_str()?)?.clone() };
     let value = match (value.as_i64(), expr.multiply, expr.minimum) {
         (_, None, None) | (None, _, _) => value,

@@ -10,18 +10,27 @@ use crate::api::session::Language;
 use crate::catalog::Catalog;
 use crate::validator::ValidatedDesign;
 
+pub mod export;
 pub mod files;
+pub mod graph;
 pub mod hcl_text;
 pub mod mapping;
 pub mod network;
+pub mod overrides;
 pub mod schema;
 pub mod schema_check;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod platform_tests;
+#[cfg(test)]
+mod catalog_tests;
+#[cfg(test)]
+mod docs_tests;
 pub mod tree;
 
 use schema_check::{CoreIndex, SchemaIndex};
-use tree::{Mode, Resource};
+use tree::{Mode, Resource, TERRAFORM_DATA};
 
 /// What tags and names need beside the design.
 #[derive(Debug, Clone)]
@@ -103,11 +112,18 @@ pub fn render_with(
     }
     let mut content = files::content(design, catalog, &network);
     files::tag(&mut content.resources, context, index);
+    let circles = graph::circles(&content.resources);
+    if !circles.is_empty() {
+        return Err(circles);
+    }
     let files = files::write(design, &content).map_err(|error| vec![internal("hcl", &error.to_string())])?;
     let problems = schema_check::check(&content.resources, index, &files);
     if !problems.is_empty() {
         return Err(problems);
     }
+    let added = overrides::added(&design.files, &files)?;
+    let mut files = files;
+    files.extend(design.files.clone());
     let managed = || content.resources.iter().filter(|r| r.mode == Mode::Managed);
     let mut variables = design.variables.clone();
     variables.insert("region".to_owned(), design.region.clone());
@@ -115,8 +131,14 @@ pub fn render_with(
     Ok(Rendered {
         variables,
         secrets: content.secrets.iter().map(|secret| secret.need.clone()).collect(),
-        resources: managed().map(rendered).collect(),
-        types: content.resources.iter().map(|r| r.resource_type.clone()).collect(),
+        resources: managed().map(rendered).chain(added.resources).collect(),
+        types: content
+            .resources
+            .iter()
+            .filter(|r| r.resource_type != TERRAFORM_DATA)
+            .map(|r| r.resource_type.clone())
+            .chain(added.types)
+            .collect(),
         components: managed().map(|r| (r.address(), r.component.clone())).collect(),
         files,
     })
@@ -124,7 +146,14 @@ pub fn render_with(
 
 fn rendered(resource: &Resource) -> RenderedResource {
     let mut unknown = BTreeSet::new();
-    let arguments = resource.tree.json("", &mut unknown);
+    let mut arguments = resource.tree.json("", &mut unknown);
+    // State keeps a value of any type with its type beside it: not to be compared with the wish.
+    if resource.resource_type == TERRAFORM_DATA
+        && let Some(members) = arguments.as_object_mut()
+    {
+        unknown.extend(members.keys().cloned());
+        members.values_mut().for_each(|value| *value = Value::Null);
+    }
     RenderedResource { address: resource.address(), resource_type: resource.resource_type.clone(), arguments, unknown }
 }
 

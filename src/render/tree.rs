@@ -7,6 +7,8 @@ use hcl::expr::{Expression, ObjectKey, TemplateExpr, Traversal, Variable};
 use hcl::structure::{Attribute, Block, Body, Structure};
 use serde_json::{Map, Value};
 
+use crate::catalog::expression::filled;
+
 /// An argument's value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arg {
@@ -18,6 +20,8 @@ pub enum Arg {
     List(Vec<Arg>),
     /// an object with members, at least one of which is known later
     Map(Vec<(String, Arg)>),
+    /// an expression of a service file with the values of its free names
+    Expression(String, Vec<(String, Arg)>),
 }
 
 /// A traversal: root name, then attributes and indexes.
@@ -103,7 +107,7 @@ impl Arg {
     pub fn as_literal(&self) -> Option<&Value> {
         match self {
             Arg::Literal(value) => Some(value),
-            Arg::Reference(_) | Arg::List(_) | Arg::Map(_) => None,
+            Arg::Reference(_) | Arg::List(_) | Arg::Map(_) | Arg::Expression(..) => None,
         }
     }
     pub(super) fn expression(&self) -> Expression {
@@ -112,6 +116,10 @@ impl Arg {
             Arg::Reference(reference) => reference.expression(),
             Arg::List(items) => Expression::Array(items.iter().map(Arg::expression).collect()),
             Arg::Map(members) => Expression::Object(members.iter().map(|(key, arg)| (object_key(key), arg.expression())).collect()),
+            Arg::Expression(text, with) => {
+                let values: Vec<(String, Expression)> = with.iter().map(|(name, arg)| (name.clone(), arg.expression())).collect();
+                filled(text, &values).unwrap_or(Expression::Null)
+            }
         }
     }
 }
@@ -205,7 +213,7 @@ impl Tree {
     pub fn json(&self, path: &str, unknown: &mut BTreeSet<String>) -> Value {
         let dotted = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         let mut object = Map::new();
-        for (name, arg) in &self.arguments {
+        for (name, arg) in self.arguments.iter().filter(|(name, _)| name != DEPENDS_ON) {
             let value = arg.as_literal().cloned().unwrap_or_else(|| {
                 unknown.insert(dotted(name));
                 Value::Null
@@ -224,6 +232,11 @@ impl Tree {
 
 /// Terraform's own block, which the provider never sees.
 pub const LIFECYCLE: &str = "lifecycle";
+/// Terraform's own argument, which the provider never sees.
+pub const DEPENDS_ON: &str = "depends_on";
+/// Terraform's own resource type, part of every Terraform from 1.4 on: it holds a value, and other resources can be
+/// replaced when it changes.
+pub const TERRAFORM_DATA: &str = "terraform_data";
 
 /// Managed or looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

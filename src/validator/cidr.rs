@@ -88,7 +88,7 @@ pub(super) fn check(
             findings.error("network.subnet-vcns", format!("components[{}]", subnet.id), message).add();
         }
         let Some(net) = cidr_of(subnet) else { continue };
-        let holder = linked.first().copied().or_else(|| if let [only] = vcns.as_slice() { Some(*only) } else { None });
+        let holder = linked.first().copied().or(if let [only] = vcns.as_slice() { Some(*only) } else { None });
         let holder = holder.or_else(|| vcns.iter().copied().find(|vcn| cidr_of(vcn).is_some_and(|v| v.contains(&net))));
         inside(subnet, net, holder, findings);
         placed.push((subnet, net, holder));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Findings, both, did_you_mean, quoted};
 use crate::api::design::{Connection, DesignSpec};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, DEPENDS_ON};
 
 /// The type that says where a component stands.
 const DEPLOYED_IN: &str = "deployed_in";
@@ -62,13 +62,15 @@ fn is_allowed(connection: &Connection, path: &str, types: &BTreeMap<&str, &str>,
     if service.targets(&connection.connection_type).iter().any(|allowed| allowed == target) {
         return true;
     }
-    let allowed = allowed_connections(catalog, source, target);
+    // An order is possible between any two, so it says nothing about which pair was meant.
+    let said = |list: Vec<String>| list.into_iter().filter(|name| name != DEPENDS_ON).collect::<Vec<_>>();
+    let allowed = said(allowed_connections(catalog, source, target));
     let shown = quoted(&connection.connection_type);
     let text = both(
         format!("{source} から {target} への接続に {shown} は使えません"),
         format!("a connection from {source} to {target} cannot be {shown}"),
     );
-    let backwards = allowed_connections(catalog, target, source);
+    let backwards = said(allowed_connections(catalog, target, source));
     let advice = match (allowed.is_empty(), backwards.is_empty()) {
         (false, _) => both("使える種別から選んでください", "choose one of the allowed types"),
         (true, false) => {
@@ -78,7 +80,10 @@ fn is_allowed(connection: &Connection, path: &str, types: &BTreeMap<&str, &str>,
                 format!("the other direction is allowed: {target} to {source} by {list}"),
             )
         }
-        (true, true) => both("この組に接続はありません。消してください", "these two are never connected: remove it"),
+        (true, true) => both(
+            "この組に接続はありません。消すか、作る順だけなら depends_on にしてください",
+            "these two are never connected: remove it, or say depends_on when only the order matters",
+        ),
     };
     findings.error("structure.connection-type", format!("{path}.connectionType"), text).advise(advice).allow(allowed).add();
     false
@@ -103,26 +108,41 @@ fn deployed_once(connections: &[Connection], types: &BTreeMap<&str, &str>, findi
     }
 }
 
-/// Circles of `deployed_in`: nothing in one can be created first.
+/// Circles of `deployed_in` and `depends_on`: nothing in one can be created first.
 fn circles(connections: &[Connection], findings: &mut Findings) {
-    let next: BTreeMap<&str, &str> =
-        connections.iter().filter(|c| c.connection_type == DEPLOYED_IN).map(|c| (c.source_id.as_str(), c.target_id.as_str())).collect();
-    let mut told = BTreeSet::new();
-    for start in next.keys() {
-        let mut at = *start;
-        let mut way = vec![at];
-        while let Some(to) = next.get(at) {
-            if let Some(from) = way.iter().position(|id| id == to) {
+    let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for connection in connections.iter().filter(|c| matches!(c.connection_type.as_str(), DEPLOYED_IN | DEPENDS_ON)) {
+        next.entry(&connection.source_id).or_default().insert(&connection.target_id);
+        next.entry(&connection.target_id).or_default();
+    }
+    // Whoever waits for nobody is done; who is left waits in a circle, or for one.
+    loop {
+        let done: Vec<&str> = next.iter().filter(|(_, to)| to.is_empty()).map(|(id, _)| *id).collect();
+        if done.is_empty() {
+            break;
+        }
+        next.retain(|id, _| !done.contains(id));
+        next.values_mut().for_each(|to| to.retain(|id| !done.contains(id)));
+    }
+    let mut left: BTreeSet<&str> = next.keys().copied().collect();
+    while let Some(start) = left.first().copied() {
+        let mut way = vec![start];
+        while let Some(to) = way.last().and_then(|at| next.get(at)).and_then(|to| to.first()).copied() {
+            if let Some(from) = way.iter().position(|id| *id == to) {
                 let circle = way.get(from..).unwrap_or_default();
-                if circle.iter().all(|id| told.insert(*id)) {
+                if circle.iter().all(|id| left.contains(id)) {
                     let list = circle.join(" → ");
-                    let text = both(format!("deployed_in が輪になっています: {list}"), format!("deployed_in goes in a circle: {list}"));
-                    findings.error("structure.cycle", format!("components[{to}]"), text).add();
+                    let text =
+                        both(format!("互いに待ち合う輪になっています: {list}"), format!("these wait for each other in a circle: {list}"));
+                    let advice = both("deployed_in か depends_on を 1 つ消してください", "remove one deployed_in or depends_on");
+                    findings.error("structure.cycle", format!("components[{to}]"), text).advise(advice).add();
                 }
                 break;
             }
             way.push(to);
-            at = to;
         }
+        way.iter().for_each(|id| {
+            left.remove(id);
+        });
     }
 }

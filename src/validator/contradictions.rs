@@ -143,12 +143,14 @@ fn not_free() -> Both {
 /// Flexible shapes take 1 to 64 GB for each OCPU.
 fn memory(looked: &Looked<'_>, findings: &mut Findings) {
     let number = |key: &str| looked.component.config.get(key).and_then(Value::as_f64);
-    let (Some(ocpus), Some(memory)) = (number("ocpus"), number("memory_in_gbs")) else { return };
+    let pairs = [("ocpus", "memory_in_gbs"), ("node_ocpus", "node_memory")];
+    let given = pairs.iter().find_map(|(ocpus, memory)| Some((*memory, number(ocpus)?, number(memory)?)));
+    let Some((key, ocpus, memory)) = given else { return };
     if memory < ocpus || memory > ocpus * 64.0 {
         let (least, most) = (ocpus, ocpus * 64.0);
         let message =
             both(format!("メモリー {memory} GB は OCPU {ocpus} 個に合いません"), format!("{memory} GB of memory do not fit {ocpus} OCPUs"));
-        findings.error("contradiction.memory", looked.path("memory_in_gbs"), message).allow([format!("{least}..{most}")]).add();
+        findings.error("contradiction.memory", looked.path(key), message).allow([format!("{least}..{most}")]).add();
     }
 }
 

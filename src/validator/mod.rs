@@ -1,6 +1,7 @@
 //! The pure judge: (spec, catalogue) → findings, and a [`ValidatedDesign`] when none is an error.
 //! No IO, no clock, no async; never names services.
 
+mod advice;
 mod config;
 mod connections;
 mod contradictions;
@@ -90,6 +91,7 @@ pub fn validate(spec: &DesignSpec, catalog: &Catalog, defaults: &Defaults) -> Ve
     let connections = connections::check(spec, catalog, &mut findings);
     cidr::check(spec, catalog, &components, &connections, &mut findings);
     contradictions::check(spec, catalog, &components, &connections, &mut findings);
+    advice::check(spec, catalog, &components, &connections, &mut findings);
     let design = ValidatedDesign {
         session: spec.session_ref.clone(),
         target: spec.target,

@@ -121,7 +121,7 @@ fn region(spec: &DesignSpec, defaults: &Defaults, findings: &mut Findings) {
     }
 }
 
-/// Names are checked; content cannot be accepted before it is checked on the parsed tree.
+/// Names here; the content on the parsed tree, see `render::overrides`.
 fn files(spec: &DesignSpec, findings: &mut Findings) {
     let bytes: usize = spec.files.iter().map(|(path, content)| path.len() + content.len()).sum();
     if bytes > MAX_FILES_BYTES {
@@ -139,18 +139,18 @@ fn files(spec: &DesignSpec, findings: &mut Findings) {
             let text = both(format!("ファイル名 {shown} は使えません"), format!("file name {shown} cannot be used"));
             let advice = both("名前は [a-z0-9_-]+.tf です (_override.tf は不可)", "names are [a-z0-9_-]+.tf, but not _override.tf");
             findings.error("structure.file-name", path, text).advise(advice).add();
-        } else {
-            let text =
-                both(format!("上書きファイル {shown} にはまだ対応していません"), format!("override file {shown} is not supported yet"));
-            let advice = both("部品と設定で表してください", "say it with components and config");
-            findings.error("structure.files-unsupported", path, text).advise(advice).add();
         }
     }
+    crate::render::overrides::check(&spec.files, findings);
 }
 
 /// Variables that nothing declares would be ignored by Terraform; those the server sets are not the design's to set.
 fn variables(spec: &DesignSpec, catalog: &Catalog, findings: &mut Findings) {
-    for name in spec.variables.keys() {
+    let overrides = crate::render::overrides::variables(&spec.files);
+    let of_types =
+        spec.components.iter().filter_map(|c| catalog.service(&c.service_type)).flat_map(|s| s.variables.iter().map(|v| &v.name));
+    let known: Vec<&String> = of_types.chain(&overrides).collect();
+    for name in spec.variables.keys().filter(|name| !known.contains(name)) {
         let (path, shown) = (format!("variables[{}]", quoted(name)), quoted(name));
         let text = match name.as_str() {
             "region" | "compartment_ocid" => both(
@@ -159,7 +159,7 @@ fn variables(spec: &DesignSpec, catalog: &Catalog, findings: &mut Findings) {
             ),
             _ => both(format!("変数 {shown} を使うものがありません"), format!("nothing declares variable {shown}")),
         };
-        findings.error("structure.variable", path, text).add();
+        findings.error("structure.variable", path, text).allow(known.iter().map(|name| name.as_str())).add();
     }
     let labels = labels::labels(&spec.components);
     let declared: Vec<String> = spec

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use galley::api::design::DesignStatus;
@@ -13,6 +14,7 @@ use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Longest wait for anything in these tests: a plan takes half a second here, a loaded machine ten times that.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -22,8 +24,17 @@ pub const EDITOR: &str = "editor-token-6d1f0a5b2c";
 /// See [`EDITOR`].
 pub const APPROVER: &str = "approver-token-93be77c1d4";
 
+/// Worlds at once, each a server with its Terraform processes: one a core, so that plain `cargo test` on a small machine
+/// waits its turn here and not, with everybody else, for an answer within [`PATIENCE`].
+static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    Arc::new(Semaphore::new(cores.clamp(1, 8)))
+});
+
 pub struct World {
     pub dir: tempfile::TempDir,
+    /// Given back after the last process of this world is gone.
+    _room: OwnedSemaphorePermit,
     child: Option<Child>,
     base: String,
     env: Vec<(String, String)>,
@@ -40,6 +51,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix("gly").tempdir().expect("temp dir");
         let mut world = World {
             dir,
+            _room: ROOM.clone().acquire_owned().await.expect("the semaphore is never closed"),
             child: None,
             base: String::new(),
             env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
@@ -130,10 +142,6 @@ impl World {
         &self.base
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("running").id()
-    }
-
     /// `kill -9` of Galley alone.
     pub fn kill_galley(&mut self) {
         let mut child = self.child.take().expect("running");
@@ -168,7 +176,11 @@ impl World {
 
     /// Terraform processes whose working directory is inside this world.
     pub fn terraform_pids(&self) -> Vec<u32> {
-        processes_in(&self.data_dir()).into_iter().filter(|(_, command)| command.contains("terraform") && !command.contains("sandbox-provider")).map(|(pid, _)| pid).collect()
+        processes_in(&self.data_dir())
+            .into_iter()
+            .filter(|(_, command)| command.contains("terraform") && !command.contains("sandbox-provider"))
+            .map(|(pid, _)| pid)
+            .collect()
     }
 
     // ------------------------------------------------------------------------------------------------ documents
@@ -270,7 +282,8 @@ impl World {
         let design = self
             .until(name, "a plan that waits for approval", |design| {
                 let status = design.status.clone().unwrap_or_default();
-                ready_reason(design) == "AwaitingApproval" && status.plan.is_some_and(|plan| Some(plan.generation) == design.metadata.generation)
+                ready_reason(design) == "AwaitingApproval"
+                    && status.plan.is_some_and(|plan| Some(plan.generation) == design.metadata.generation)
             })
             .await;
         design.status.and_then(|status| status.plan).map(|plan| plan.plan_sha256).expect("plan")
@@ -326,7 +339,8 @@ impl World {
     /// provider that listens, and the secrets that do not lie there.
     pub async fn by_hand(&self, uid: &str) -> Vec<(String, String)> {
         use galley::terraform::{ProviderHost, ReattachHost, ReattachOptions, secrets};
-        let mut options = ReattachOptions::sandbox(env!("CARGO_BIN_EXE_galley"), self.data_dir().join("run"), self.data_dir().join("sandbox"));
+        let mut options =
+            ReattachOptions::sandbox(env!("CARGO_BIN_EXE_galley"), self.data_dir().join("run"), self.data_dir().join("sandbox"));
         options.args.extend(["--idle".to_owned(), "60".to_owned()]);
         let host = ReattachHost::new(options);
         let env = host.prepare(uid, galley::api::design::Target::Sandbox, &Default::default()).await.expect("provider");
@@ -373,7 +387,10 @@ impl Mcp {
     pub async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value, Value> {
         let params = CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap_or_default());
         let answer = self.service.call_tool(params).await.map_err(|error| json!({"protocol": error.to_string()}))?;
-        let body = answer.structured_content.clone().unwrap_or_else(|| json!({"content": serde_json::to_value(&answer.content).unwrap_or_default()}));
+        let body = answer
+            .structured_content
+            .clone()
+            .unwrap_or_else(|| json!({"content": serde_json::to_value(&answer.content).unwrap_or_default()}));
         if answer.is_error == Some(true) { Err(body) } else { Ok(body) }
     }
 }
@@ -500,7 +517,11 @@ pub fn fault(name: &str, operation: &str, resource_type: &str, times: Option<u64
         "not-authorized" => galley::sandbox::Fault::error(
             on(operation),
             resource_type,
-            galley::sandbox::OciError::new(401, "NotAuthenticated", "The required information to complete authentication was not provided."),
+            galley::sandbox::OciError::new(
+                401,
+                "NotAuthenticated",
+                "The required information to complete authentication was not provided.",
+            ),
         ),
         name => galley::sandbox::CannedFault::parse(name).expect("a canned fault").on(resource_type),
     };

@@ -38,11 +38,11 @@ pub type Bell = PartialObjectMeta<Design>;
 pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Action, Error> {
     let name = bell.metadata.name.clone().unwrap_or_default();
     let span = tracing::info_span!("design", design = %name);
-    async {
+    Box::pin(async {
         let Some(fetched) = fetch(&ctx, &name).await? else { return Ok(Action::await_change()) }; // IO
         let outcome = turn(&ctx, &fetched).await.unwrap_or_else(|error| Outcome::failed(&fetched, &error)); // an error knows who acts next
         report(&ctx, &fetched, outcome).await // pure fold + one write, on every path
-    }
+    })
     .instrument(span)
     .await
 }

@@ -124,7 +124,7 @@ fn facts(next: &mut DesignStatus, desired: &Desired, observed: &Observed) {
     // a job that just ended may know a newer state than was seen at the start of this turn
     match record_of(observed) {
         Some(seen) if next.state.as_ref().is_none_or(|known| known.lineage != seen.lineage || known.serial <= seen.serial) => {
-            next.state = Some(seen)
+            next.state = Some(seen);
         }
         Some(_) | None => {}
     }

@@ -1,4 +1,5 @@
 //! Builders for the tables: desired and observed worlds that chain.
+#![allow(missing_docs, reason = "builders of tests: their names are their sentences")]
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 

@@ -167,7 +167,7 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
         let task_ctx = ctx.clone();
         ctx.running.tasks.spawn(
             async move {
-                if let Err(error) = run::run(&task_ctx, &name, token).await {
+                if let Err(error) = Box::pin(run::run(&task_ctx, &name, token)).await {
                     tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
                 }
                 task_ctx.running.leave(&name);

@@ -6,6 +6,8 @@
 //! table has no routes; the all-services route and the internet-gateway route stay in different tables (OCI networking).
 
 mod allocate;
+mod notes;
+mod peer;
 mod place;
 mod routes;
 mod security;
@@ -35,6 +37,7 @@ fn service_type(role: NetworkRole) -> &'static str {
         NetworkRole::ServiceGateway => "service_gateway",
         NetworkRole::RouteTable => "route_table",
         NetworkRole::SecurityList => "security_list",
+        NetworkRole::LocalPeering => "local_peering_gateway",
     }
 }
 
@@ -61,12 +64,43 @@ pub struct Network {
     pub routes: BTreeMap<String, Vec<Route>>,
     /// id of a component → where it stands
     pub placements: BTreeMap<String, Placement>,
-    /// security groups, one per component that can carry one
+    /// (id of a component, name of a further place) → where that is
+    pub spots: BTreeMap<(String, String), Placement>,
+    /// ends of VCN peerings
+    pub peerings: Vec<Peering>,
+    /// security groups, one per place that can carry one
     pub nsgs: Vec<Nsg>,
     /// their rules
     pub rules: Vec<Rule>,
     /// what was completed, and what is impossible
     pub findings: Vec<Finding>,
+}
+
+impl Network {
+    /// Where a component stands: its main place, or a named one.
+    pub fn place(&self, id: &str, at: Option<&str>) -> Option<&Placement> {
+        match at {
+            None => self.placements.get(id),
+            Some(spot) => self.spots.get(&(id.to_owned(), spot.to_owned())),
+        }
+    }
+}
+
+/// One end of a peering of two VCNs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peering {
+    /// label
+    pub label: String,
+    /// display name
+    pub display_name: String,
+    /// label of its VCN
+    pub vcn: String,
+    /// label of the other VCN
+    pub to: String,
+    /// label of the other end, at the end that starts the peering
+    pub peer: Option<String>,
+    /// component it belongs to
+    pub component: String,
 }
 
 /// A subnet, brought or derived.
@@ -158,8 +192,8 @@ pub struct Rule {
     pub peer: Peer,
     /// protocol
     pub protocol: Protocol,
-    /// destination port
-    pub port: u16,
+    /// destination ports, first and last; None = all (and for ICMP)
+    pub ports: Option<(u16, u16)>,
     /// why it exists
     pub description: String,
 }
@@ -192,8 +226,10 @@ pub fn derive(design: &ValidatedDesign, catalog: &Catalog, language: Language) -
     if !work.network.vcns.is_empty() {
         work.members();
         work.subnets();
+        work.peerings();
         work.tables();
         work.groups();
+        work.notes();
         work.report();
     }
     work.network.findings = std::mem::take(&mut work.findings.items);

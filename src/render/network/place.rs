@@ -5,7 +5,7 @@ use ipnet::Ipv4Net;
 use serde_json::Value;
 
 use super::{Derivation, Kind, Placement, Subnet, allocate, kind_of_name, tier_of_name};
-use crate::catalog::service::{NetworkRole, SubnetTier};
+use crate::catalog::service::{NetworkRole, Spot, SubnetTier};
 use crate::validator::ValidatedComponent;
 use crate::validator::finding::{both, quoted};
 
@@ -103,7 +103,22 @@ impl<'a> Derivation<'a> {
         let Some(label) = subnet else { return };
         let Some(known) = self.network.subnets.get(&label) else { return };
         let placement = Placement { subnet: label, public: known.public, vcn: known.vcn.clone(), nsg: None };
+        let main = placement.clone();
         self.network.placements.insert(workload.id.clone(), placement);
+        for (name, spot) in rule.others.iter().filter(|(_, spot)| spot.when.holds(&workload.config, None)) {
+            self.spot(workload, name, spot, &main);
+        }
+    }
+
+    /// A further place: the main subnet when it is of the wanted kind, else the one of the tier.
+    fn spot(&mut self, workload: &'a ValidatedComponent, name: &str, spot: &Spot, main: &Placement) {
+        let public = spot.public_when.as_ref().is_some_and(|when| when.holds(&workload.config, None));
+        let tier = if public { SubnetTier::Public } else { spot.tier };
+        let label = if main.public == public { Some(main.subnet.clone()) } else { self.subnet_of_tier(&main.vcn, tier, workload) };
+        let Some(label) = label else { return };
+        let Some(known) = self.network.subnets.get(&label) else { return };
+        let placement = Placement { subnet: label, public: known.public, vcn: known.vcn.clone(), nsg: None };
+        self.network.spots.insert((workload.id.clone(), name.to_owned()), placement);
     }
 
     fn deployed_in(&self, workload: &ValidatedComponent, role: NetworkRole) -> Option<&'a ValidatedComponent> {
@@ -159,11 +174,20 @@ impl<'a> Derivation<'a> {
         Some(label)
     }
 
+    /// How many addresses a component takes at its main place.
+    fn addresses(&self, id: &str) -> usize {
+        let component = self.component(id);
+        let count = component.and_then(|c| self.service(c)).and_then(|s| s.hosts.as_ref()).and_then(|hosts| hosts.count.as_ref());
+        let number = count.zip(component).and_then(|(key, c)| c.config.get(key)).and_then(Value::as_u64);
+        number.map_or(1, |number| usize::try_from(number).unwrap_or(1))
+    }
+
     /// More components than addresses.
     fn crowded(&mut self) {
         let subnets: Vec<(String, Ipv4Net)> = self.network.subnets.iter().map(|(label, s)| (label.clone(), s.cidr)).collect();
         for (label, cidr) in subnets {
-            let here = self.network.placements.values().filter(|p| p.subnet == label).count();
+            let here = self.network.placements.iter().filter(|(_, p)| p.subnet == label).map(|(id, _)| self.addresses(id)).sum::<usize>()
+                + self.network.spots.values().filter(|p| p.subnet == label).count();
             let room = allocate::usable(cidr);
             if u32::try_from(here).unwrap_or(u32::MAX) > room {
                 let id = self

@@ -85,7 +85,8 @@ impl<'a> Derivation<'a> {
             if !in_use {
                 self.unused(&label);
             }
-            let routes = self.routes_of(vcn, &label, kind.unwrap_or(Kind::Public), in_use, brought);
+            let mut routes = self.routes_of(vcn, &label, kind.unwrap_or(Kind::Public), in_use, brought);
+            routes.extend(self.peering_routes(vcn));
             self.network.routes.insert(label, routes);
         }
     }
@@ -174,7 +175,9 @@ impl<'a> Derivation<'a> {
             NetworkRole::InternetGateway => "igw",
             NetworkRole::NatGateway => "nat",
             NetworkRole::ServiceGateway => "sgw",
-            NetworkRole::Vcn | NetworkRole::Subnet | NetworkRole::RouteTable | NetworkRole::SecurityList => return None,
+            NetworkRole::Vcn | NetworkRole::Subnet | NetworkRole::RouteTable | NetworkRole::SecurityList | NetworkRole::LocalPeering => {
+                return None;
+            }
         };
         make.then(|| self.add(role, vcn, &format!("{vcn}_{wish}"), &[]))
     }

@@ -6,18 +6,20 @@ use serde_json::Value;
 
 use super::{ANYWHERE, Derivation, Flow, Nsg, Peer, Placement, Rule};
 use crate::api::design::Connection;
+use crate::catalog::mapping::{Direction, OverConnections};
 use crate::catalog::mapping::{Expr, Source};
-use crate::catalog::service::{Egress, NetworkRole, Port, Protocol, Service};
+use crate::catalog::service::{Egress, FlowWord, NetworkRole, PeerWord, Port, PortSpan, Protocol, RuleMapping, RulePeer, Service};
 use crate::validator::ValidatedComponent;
 use crate::validator::finding::{both, quoted};
 
 /// One rule in words; [`Derivation::rule`] gives it a label.
 struct Wanted<'w> {
     owner: &'w ValidatedComponent,
+    at: Option<&'w str>,
     flow: Flow,
     peer: Peer,
     protocol: Protocol,
-    port: u16,
+    ports: Option<(u16, u16)>,
     name: String,
     description: String,
 }
@@ -37,6 +39,13 @@ fn ports(port: &Port, component: &ValidatedComponent) -> Vec<u16> {
     }
 }
 
+/// Where a target that stands in no subnet is reached: `service_gateway`, and anything from a private subnet, by the names
+/// of OCI services; else over the internet gateway.
+fn outside(from: Option<&Placement>, connection_type: &str) -> Option<Peer> {
+    let by_services = !from?.public || connection_type == "service_gateway";
+    Some(if by_services { Peer::Services } else { Peer::Cidr(ANYWHERE.to_owned()) })
+}
+
 impl<'a> Derivation<'a> {
     /// Groups and their rules.
     pub(super) fn groups(&mut self) {
@@ -46,11 +55,18 @@ impl<'a> Derivation<'a> {
                 continue;
             }
             let Some(vcn) = self.network.placements.get(&component.id).map(|p| p.vcn.clone()) else { continue };
-            let label = self.registry.give(&format!("{}_nsg", component.label));
-            let display_name = format!("{} NSG", component.display_name.chars().take(240).collect::<String>());
-            self.network.nsgs.push(Nsg { label: label.clone(), display_name, vcn, component: component.id.clone() });
+            let label = self.group(component, None, vcn);
             if let Some(placement) = self.network.placements.get_mut(&component.id) {
                 placement.nsg = Some(label);
+            }
+            let others = self.service(component).and_then(|s| s.placement.as_ref()).map(|p| &p.others);
+            for (name, _) in others.into_iter().flat_map(|others| others.iter()).filter(|(_, spot)| spot.nsg) {
+                let key = (component.id.clone(), name.to_owned());
+                let Some(vcn) = self.network.spots.get(&key).map(|p| p.vcn.clone()) else { continue };
+                let label = self.group(component, Some(name), vcn);
+                if let Some(placement) = self.network.spots.get_mut(&key) {
+                    placement.nsg = Some(label);
+                }
             }
         }
         for connection in &self.design.connections {
@@ -63,17 +79,26 @@ impl<'a> Derivation<'a> {
         }
     }
 
+    fn group(&mut self, component: &ValidatedComponent, spot: Option<&str>, vcn: String) -> String {
+        let part = spot.map(|name| format!("_{name}")).unwrap_or_default();
+        let label = self.registry.give(&format!("{}{part}_nsg", component.label));
+        let name = component.display_name.chars().take(200).collect::<String>();
+        let display_name = format!("{name}{} NSG", part.replace('_', " "));
+        self.network.nsgs.push(Nsg { label: label.clone(), display_name, vcn, component: component.id.clone() });
+        label
+    }
+
     fn rule(&mut self, wanted: Wanted<'_>) {
-        let Wanted { owner, flow, peer, protocol, port, name, description } = wanted;
-        let Some(nsg) = self.network.placements.get(&owner.id).and_then(|p| p.nsg.clone()) else { return };
-        let same = |r: &Rule| r.nsg == nsg && r.flow == flow && r.peer == peer && r.protocol == protocol && r.port == port;
+        let Wanted { owner, at, flow, peer, protocol, ports, name, description } = wanted;
+        let Some(nsg) = self.network.place(&owner.id, at).and_then(|p| p.nsg.clone()) else { return };
+        let same = |r: &Rule| r.nsg == nsg && r.flow == flow && r.peer == peer && r.protocol == protocol && r.ports == ports;
         if self.network.rules.iter().any(same) {
             return;
         }
         let label = self.registry.give(&name);
         // OCI keeps at most 255 characters of a rule's description.
         let description = description.chars().take(255).collect();
-        self.network.rules.push(Rule { label, nsg, component: owner.id.clone(), flow, peer, protocol, port, description });
+        self.network.rules.push(Rule { label, nsg, component: owner.id.clone(), flow, peer, protocol, ports, description });
     }
 
     fn connection(&mut self, connection: &Connection) {
@@ -81,39 +106,41 @@ impl<'a> Derivation<'a> {
         let Some(service) = self.service(target) else { return };
         let from = self.network.placements.get(&source.id).cloned();
         let to = self.network.placements.get(&target.id).cloned();
-        if let (Some(from), Some(to)) = (&from, &to)
-            && from.vcn != to.vcn
+        let apart = matches!((&from, &to), (Some(from), Some(to)) if from.vcn != to.vcn);
+        if let (Some(from), Some(to), true) = (&from, &to, apart)
+            && !self.peered(&from.vcn, &to.vcn)
         {
             return self.other_vcn(connection);
         }
         let description = format!("{}: {} to {}", connection.connection_type, source.label, target.label);
         for port in service.ports.iter().filter(|port| port.via.contains(&connection.connection_type)) {
             for number in ports(port, target) {
-                let out = match to.as_ref().map(|p| p.nsg.clone()) {
-                    Some(Some(nsg)) => Some(Peer::Nsg(nsg)),
-                    Some(None) | None => self.outside(from.as_ref(), source, number),
+                let ports = Some((number, number));
+                let out = match &to {
+                    Some(to) => self.end(to, apart),
+                    None => outside(from.as_ref(), &connection.connection_type),
                 };
                 if let Some(peer) = out {
                     let name = format!("{}_to_{}_{}", source.label, target.label, number);
                     let (flow, protocol, description) = (Flow::Egress, port.protocol, description.clone());
-                    self.rule(Wanted { owner: source, flow, peer, protocol, port: number, name, description });
+                    self.rule(Wanted { owner: source, at: None, flow, peer, protocol, ports, name, description });
                 }
-                if let Some(nsg) = from.as_ref().and_then(|p| p.nsg.clone()) {
+                if let Some(peer) = from.as_ref().and_then(|from| self.end(from, apart)) {
                     let name = format!("{}_from_{}_{}", target.label, source.label, number);
                     let (flow, protocol, description) = (Flow::Ingress, port.protocol, description.clone());
-                    self.rule(Wanted { owner: target, flow, peer: Peer::Nsg(nsg), protocol, port: number, name, description });
+                    self.rule(Wanted { owner: target, at: None, flow, peer, protocol, ports, name, description });
                 }
             }
         }
     }
 
-    /// Where a target that stands in no subnet is reached: through the service gateway from a private subnet, over the
-    /// internet gateway from a public one. None when the source may go to that port anyway.
-    fn outside(&self, from: Option<&Placement>, source: &ValidatedComponent, port: u16) -> Option<Peer> {
-        let placement = from?;
-        let web = self.service(source).is_some_and(|s| s.egress.contains(&Egress::Web)) && matches!(port, 80 | 443);
-        let peer = if placement.public { Peer::Cidr(ANYWHERE.to_owned()) } else { Peer::Services };
-        (!web).then_some(peer)
+    /// A place as the other end of a rule: its group, or its subnet's addresses when it has none or stands in a peered VCN,
+    /// where groups cannot be named.
+    fn end(&self, place: &Placement, apart: bool) -> Option<Peer> {
+        match &place.nsg {
+            Some(nsg) if !apart => Some(Peer::Nsg(nsg.clone())),
+            Some(_) | None => self.network.subnets.get(&place.subnet).map(|subnet| Peer::Cidr(subnet.cidr.to_string())),
+        }
     }
 
     fn other_vcn(&mut self, connection: &Connection) {
@@ -135,14 +162,17 @@ impl<'a> Derivation<'a> {
     fn standing(&mut self, component: &'a ValidatedComponent, service: &'a Service, placement: &Placement) {
         let label = &component.label;
         for port in &service.ports {
+            if port.needs.as_ref().is_some_and(|needs| !self.has(component, needs)) {
+                continue;
+            }
             for number in ports(port, component) {
                 let source = port.from.as_ref().and_then(|key| component.config.get(key)).and_then(Value::as_str);
                 let anyone = (port.public && placement.public).then_some(ANYWHERE);
                 for cidr in source.into_iter().chain(anyone) {
                     let name = format!("{label}_{}_{number}", port.name);
                     let description = format!("{} {number} from {cidr}", port.name);
-                    let (flow, peer, protocol) = (Flow::Ingress, Peer::Cidr(cidr.to_owned()), port.protocol);
-                    self.rule(Wanted { owner: component, flow, peer, protocol, port: number, name, description });
+                    let (flow, peer, protocol, ports) = (Flow::Ingress, Peer::Cidr(cidr.to_owned()), port.protocol, Some((number, number)));
+                    self.rule(Wanted { owner: component, at: None, flow, peer, protocol, ports, name, description });
                 }
             }
         }
@@ -159,10 +189,49 @@ impl<'a> Derivation<'a> {
                 let what = if matches!(peer, Peer::Services) { "services" } else { "web" };
                 let name = format!("{label}_out_{what}_{number}");
                 let description = format!("{label} to {what} {number}");
-                let (flow, peer, protocol) = (Flow::Egress, peer.clone(), Protocol::Tcp);
-                self.rule(Wanted { owner: component, flow, peer, protocol, port: *number, name, description });
+                let (flow, peer, protocol, ports) = (Flow::Egress, peer.clone(), Protocol::Tcp, Some((*number, *number)));
+                self.rule(Wanted { owner: component, at: None, flow, peer, protocol, ports, name, description });
             }
         }
+        for rule in service.rules.iter().filter(|rule| rule.when.holds(&component.config, Some(placement.public))) {
+            self.fixed(component, rule, placement);
+        }
+    }
+
+    /// A fixed rule of the service file.
+    fn fixed(&mut self, component: &'a ValidatedComponent, rule: &'a RuleMapping, main: &Placement) {
+        let peer = match &rule.peer {
+            RulePeer::Word(PeerWord::Main) => main.nsg.clone().map(Peer::Nsg),
+            RulePeer::Word(PeerWord::Services) => Some(Peer::Services),
+            RulePeer::Word(PeerWord::Anywhere) => Some(Peer::Cidr(ANYWHERE.to_owned())),
+            RulePeer::Word(PeerWord::Vcn) => self.network.vcns.get(&main.vcn).map(|cidr| Peer::Cidr(cidr.to_string())),
+            RulePeer::Spot(spot) => self.network.place(&component.id, Some(&spot.spot)).and_then(|p| p.nsg.clone()).map(Peer::Nsg),
+            RulePeer::Config(key) => component.config.get(&key.config).and_then(Value::as_str).map(|cidr| Peer::Cidr(cidr.to_owned())),
+        };
+        let Some(peer) = peer else { return };
+        let flow = match rule.flow {
+            FlowWord::Ingress => Flow::Ingress,
+            FlowWord::Egress => Flow::Egress,
+        };
+        let ports = rule.port.map(|span| match span {
+            PortSpan::One(port) => (port, port),
+            PortSpan::Span([first, last]) => (first, last),
+        });
+        let name = format!("{}_{}", component.label, rule.name);
+        let (at, protocol, description) = (rule.at.as_deref(), rule.protocol, rule.why.clone());
+        self.rule(Wanted { owner: component, at, flow, peer, protocol, ports, name, description });
+    }
+
+    /// Whether a component has such a connection.
+    fn has(&self, component: &ValidatedComponent, wanted: &OverConnections) -> bool {
+        self.design.connections.iter().any(|connection| {
+            let (own, other) = match wanted.direction {
+                Direction::Out => (&connection.source_id, &connection.target_id),
+                Direction::In => (&connection.target_id, &connection.source_id),
+            };
+            let fits = |id: &str| wanted.with.is_empty() || self.component(id).is_some_and(|c| wanted.with.contains(&c.service_type));
+            *own == component.id && (wanted.types.is_empty() || wanted.types.contains(&connection.connection_type)) && fits(other)
+        })
     }
 
     /// Whether the subnet has a way to the internet; only then "anywhere" covers the OCI services too.

@@ -1,3 +1,5 @@
+//! The committed provider schema, read and asked.
+
 use serde_json::json;
 
 use super::*;

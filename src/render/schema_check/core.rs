@@ -1,7 +1,7 @@
 //! The schema of the types that the shipped services use, embedded: the part of provider 8.28.0's
 //! `terraform providers schema -json` that concerns them, with the enums of the provider's source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{SchemaBlock, SchemaIndex};
 use crate::render::tree::Mode;
 
-/// 45 KiB of JSON.
+/// 90 KiB of JSON.
 const TEXT: &str = include_str!("core.json");
 
 /// The embedded index.
@@ -17,6 +17,8 @@ const TEXT: &str = include_str!("core.json");
 pub struct CoreIndex {
     resources: BTreeMap<String, SchemaBlock>,
     data_sources: BTreeMap<String, SchemaBlock>,
+    known_resources: BTreeSet<String>,
+    known_data_sources: BTreeSet<String>,
 }
 
 impl CoreIndex {
@@ -36,6 +38,12 @@ impl SchemaIndex for CoreIndex {
         match mode {
             Mode::Managed => self.resources.get(resource_type),
             Mode::Data => self.data_sources.get(resource_type),
+        }
+    }
+    fn knows(&self, mode: Mode, resource_type: &str) -> bool {
+        match mode {
+            Mode::Managed => self.known_resources.contains(resource_type) || self.resources.contains_key(resource_type),
+            Mode::Data => self.known_data_sources.contains(resource_type) || self.data_sources.contains_key(resource_type),
         }
     }
 }

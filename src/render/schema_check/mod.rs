@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use self::core::CoreIndex;
 use super::hcl_text;
-use super::tree::{Arg, LIFECYCLE, Mode, Reference, Resource, Tree};
+use super::tree::{Arg, DEPENDS_ON, LIFECYCLE, Mode, Reference, Resource, TERRAFORM_DATA, Tree};
 use crate::api::design::{Finding, Severity};
 use crate::catalog::mapping::{BlockMapping, Expr, Ordered};
 use crate::catalog::{Catalog, locate};
@@ -24,6 +24,10 @@ use crate::catalog::{Catalog, locate};
 pub trait SchemaIndex {
     /// The block of a resource or data source type.
     fn block(&self, mode: Mode, resource_type: &str) -> Option<&SchemaBlock>;
+    /// Whether the provider has the type, even when its block is not known here.
+    fn knows(&self, mode: Mode, resource_type: &str) -> bool {
+        self.block(mode, resource_type).is_some()
+    }
 }
 
 /// A block of the schema.
@@ -72,6 +76,12 @@ const REQUIRED_BY_API: &[(&str, &[&str])] = &[
     ("oci_core_subnet", &["cidr_block", "route_table_id", "security_list_ids"]),
     ("oci_core_instance", &["shape", "shape_config", "source_details", "create_vnic_details"]),
     ("oci_database_autonomous_database", &["admin_password"]),
+    ("oci_containerengine_cluster", &["endpoint_config", "options", "cluster_pod_network_options"]),
+    ("oci_containerengine_node_pool", &["node_config_details", "node_source_details", "node_shape_config", "kubernetes_version"]),
+    ("oci_functions_function", &["image"]),
+    ("oci_streaming_stream", &["compartment_id"]),
+    ("oci_nosql_table", &["table_limits"]),
+    ("oci_load_balancer_load_balancer", &["shape_details"]),
 ];
 
 /// Checks rendered blocks against the schema. `files` give the lines.
@@ -82,6 +92,7 @@ pub fn check(resources: &[Resource], index: &dyn SchemaIndex, files: &BTreeMap<S
         let mut problems = Vec::new();
         references(&resource.tree, "", &addresses, &mut problems);
         match index.block(resource.mode, &resource.resource_type) {
+            None if resource.resource_type == TERRAFORM_DATA => {}
             None => problems.push((String::new(), format!("the provider has no type {}", resource.resource_type))),
             Some(block) => {
                 tree(&resource.tree, block, "", &mut problems);
@@ -106,18 +117,10 @@ pub fn check(resources: &[Resource], index: &dyn SchemaIndex, files: &BTreeMap<S
 
 /// A reference to a block that the design does not have: Terraform would refuse the whole configuration.
 fn references(tree: &Tree, path: &str, addresses: &BTreeSet<String>, problems: &mut Vec<(String, String)>) {
-    fn inside<'a>(arg: &'a Arg, found: &mut Vec<&'a Reference>) {
-        match arg {
-            Arg::Literal(_) => {}
-            Arg::Reference(reference) => found.push(reference),
-            Arg::List(items) => items.iter().for_each(|item| inside(item, found)),
-            Arg::Map(members) => members.iter().for_each(|(_, member)| inside(member, found)),
-        }
-    }
     let dotted = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     for (name, arg) in &tree.arguments {
         let mut found = Vec::new();
-        inside(arg, &mut found);
+        super::graph::references(arg, &mut found);
         for address in found.into_iter().filter_map(Reference::address).filter(|address| !addresses.contains(address)) {
             problems.push((dotted(name), format!("`{}` refers to {address}, which the design does not have", dotted(name))));
         }
@@ -139,7 +142,7 @@ fn required_by_api(resource: &Resource, problems: &mut Vec<(String, String)>) {
 
 fn tree(tree_: &Tree, schema: &SchemaBlock, path: &str, problems: &mut Vec<(String, String)>) {
     let dotted = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    for (name, arg) in &tree_.arguments {
+    for (name, arg) in tree_.arguments.iter().filter(|(name, _)| name != DEPENDS_ON) {
         match schema.attributes.get(name) {
             Some(attribute) if attribute.required || attribute.optional => {
                 if let Some(problem) = argument(arg, attribute) {
@@ -148,7 +151,7 @@ fn tree(tree_: &Tree, schema: &SchemaBlock, path: &str, problems: &mut Vec<(Stri
             }
             Some(_) => problems.push((dotted(name), format!("`{}` is read-only", dotted(name)))),
             None if schema.block_types.contains_key(name) => {
-                problems.push((dotted(name), format!("`{}` is a block, not an argument", dotted(name))))
+                problems.push((dotted(name), format!("`{}` is a block, not an argument", dotted(name))));
             }
             None => problems.push((dotted(name), format!("there is no argument `{}`", dotted(name)))),
         }
@@ -186,7 +189,7 @@ fn argument(arg: &Arg, schema: &AttributeSchema) -> Option<String> {
                 value.as_str().filter(|text| !schema.choices.is_empty() && !schema.choices.iter().any(|choice| choice == text))?;
             Some(format!("cannot be `{outside}`; one of {}", schema.choices.join(", ")))
         }
-        Arg::Reference(_) => None,
+        Arg::Reference(_) | Arg::Expression(..) => None,
         Arg::List(items) => match collection(&schema.value_type) {
             Some(("list" | "set", inner)) => {
                 items.iter().find_map(|item| argument(item, &AttributeSchema { value_type: inner.clone(), ..AttributeSchema::default() }))

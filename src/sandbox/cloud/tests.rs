@@ -1,3 +1,5 @@
+//! The simulated cloud as a file: what is made, changed and deleted is still so after a restart.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,3 +1,5 @@
+//! Data sources answer what rendered designs ask.
+
 use serde_json::{Value as Json, json};
 
 use super::*;

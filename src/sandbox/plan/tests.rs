@@ -1,3 +1,5 @@
+//! Planned values as the provider computes them.
+
 use serde_json::{Value as Json, json};
 
 use super::super::conform::conform;

@@ -9,13 +9,27 @@ use super::super::plan::Step;
 use super::super::value::{Value, ValueError};
 
 /// The generated tfplugin5 messages and server.
-#[allow(dead_code, missing_docs, clippy::all, clippy::pedantic, reason = "generated from proto/tfplugin5.proto")]
+#[allow(
+    dead_code,
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from proto/tfplugin5.proto"
+)]
 pub(crate) mod tf {
     tonic::include_proto!("tfplugin5");
 }
 
 /// The generated go-plugin messages and servers.
-#[allow(dead_code, missing_docs, clippy::all, clippy::pedantic, reason = "generated from proto/goplugin.proto")]
+#[allow(
+    dead_code,
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from proto/goplugin.proto"
+)]
 pub(crate) mod plugin {
     tonic::include_proto!("plugin");
 }

@@ -144,6 +144,22 @@ resource "oci_core_network_security_group_security_rule" "vm_to_adb_1522" {
   }
 }
 
+resource "oci_core_network_security_group_security_rule" "vm_to_adb_443" {
+  network_security_group_id = oci_core_network_security_group.vm_nsg.id
+  description               = "public: vm to adb"
+  direction                 = "EGRESS"
+  protocol                  = "6"
+  destination               = data.oci_core_services.all_services.services[0].cidr_block
+  destination_type          = "SERVICE_CIDR_BLOCK"
+
+  tcp_options {
+    destination_port_range {
+      min = 443
+      max = 443
+    }
+  }
+}
+
 resource "oci_core_network_security_group_security_rule" "vm_out_web_80" {
   network_security_group_id = oci_core_network_security_group.vm_nsg.id
   description               = "vm to web 80"

@@ -355,6 +355,22 @@ resource "oci_core_network_security_group_security_rule" "db_from_api_443" {
   }
 }
 
+resource "oci_core_network_security_group_security_rule" "api_to_lake_443" {
+  network_security_group_id = oci_core_network_security_group.api_nsg.id
+  description               = "service_gateway: api to lake"
+  direction                 = "EGRESS"
+  protocol                  = "6"
+  destination               = data.oci_core_services.all_services.services[0].cidr_block
+  destination_type          = "SERVICE_CIDR_BLOCK"
+
+  tcp_options {
+    destination_port_range {
+      min = 443
+      max = 443
+    }
+  }
+}
+
 resource "oci_core_network_security_group_security_rule" "web_ssh_22" {
   network_security_group_id = oci_core_network_security_group.web_nsg.id
   description               = "ssh 22 from 203.0.113.0/24"
