@@ -128,14 +128,6 @@ async fn resources_prompts_and_completions_are_served_on_every_route() {
     }
 }
 
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(15);
-    while !condition() {
-        assert!(std::time::Instant::now() < deadline, "timed out: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test]
 async fn an_older_host_on_a_pipe_is_told_what_changed_until_it_has_enough() {
     let kit = Kit::new().await;
@@ -270,7 +262,6 @@ async fn a_listening_host_is_told_what_changed_over_any_door() {
         let note = tokio::time::timeout(Duration::from_secs(15), subscription.next()).await.expect(door).unwrap();
         assert!(format!("{note:?}").contains(&uri), "{door}: {note:?}");
         changing.abort();
-        until("the client closes", || true).await;
         client.cancel().await.unwrap();
     }
 }

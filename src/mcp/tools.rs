@@ -1,8 +1,8 @@
 //! The table of tools: name, words, annotations, schemas, and the service each one calls.
 //!
 //! The schema that is listed is the schema that is enforced; the list leaves out lengths and what another tool spells out
-//! already, because every host pays for it on every turn. `outputSchema`s name the fields one level
-//! deep and require none, so that an error result (`{code, message, hint, details}`) is valid under them, too: common hosts
+//! already, because every host pays for it on every turn. `outputSchema`s name the fields that the next
+//! call needs and require none, so that an error result (`{code, message, hint, details}`) is valid under them, too: common hosts
 //! check structured content of errors as well.
 
 use std::future::Future;
@@ -219,11 +219,11 @@ async fn decode<I: DeserializeOwned>(services: &Services, schema: &Value, argume
     }
 }
 
-/// What is listed of an input schema: no lengths (a refusal names them), no sentence about list items, no empty defaults,
+/// What is listed of an input schema: no lengths and patterns (a refusal names them), no sentence about list items, no empty defaults,
 /// and nothing below a field that is marked as spelled out elsewhere.
 fn advertise(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
-    for key in ["minLength", "maxLength", "default"] {
+    for key in ["minLength", "maxLength", "maxItems", "pattern", "default"] {
         object.remove(key);
     }
     let elsewhere = object.remove(SPELLED_OUT_ELSEWHERE).is_some();
@@ -240,11 +240,30 @@ fn advertise(schema: &mut Value) {
     }
 }
 
-/// The names of the fields, one level deep, and nothing about them: every host pays for this list on every turn, and an
-/// answer explains itself.
+/// Fields of answers that another call takes or that decide what to call next.
+const CHAINED: [&str; 14] = [
+    "session_id",
+    "generation",
+    "plan_sha256",
+    "next_cursor",
+    "since",
+    "job",
+    "jobs",
+    "next_actions",
+    "findings",
+    "suggestions",
+    "missing",
+    "uri",
+    "sessions",
+    "items",
+];
+
+/// The names of the fields that matter to the next call, and nothing about them: every host pays for this list on every
+/// turn, and an answer explains the rest itself.
 fn loosen(schema: &mut Value) {
     let names = schema.get("properties").and_then(Value::as_object);
-    let properties: Map<String, Value> = names.into_iter().flatten().map(|(name, _)| (name.clone(), json!({}))).collect();
+    let chained = names.into_iter().flatten().filter(|(name, _)| CHAINED.contains(&name.as_str()));
+    let properties: Map<String, Value> = chained.map(|(name, _)| (name.clone(), json!({}))).collect();
     *schema = json!({ "type": "object", "properties": properties });
 }
 

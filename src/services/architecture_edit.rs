@@ -72,7 +72,7 @@ impl Operation {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
-    /// add {id, service_type, display_name?, config?}, remove {id}, configure {id, config; null unsets}, connect {source_id, target_id, connection_type}, disconnect {source_id, target_id, connection_type?}, rename {id, display_name? or new_id?; a new id rebuilds}
+    /// add: id, service_type. configure: id, config (null unsets). connect: source_id, target_id, connection_type. rename: id, display_name or new_id (rebuilds).
     pub op: Operation,
     /// Component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,7 +154,7 @@ pub struct EditArchitecture {
 pub struct EditFiles {
     /// Session id.
     pub session_id: String,
-    /// File name ([a-z0-9_-]+.tf) → whole text: resource and data of oci, variable, locals, output.
+    /// Name (x.tf) → text: oci resources and data, variable, locals, output.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
     /// Names to delete.

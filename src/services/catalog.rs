@@ -44,7 +44,7 @@ impl Kind {
 pub struct ListCatalog {
     /// What to list.
     pub kind: Kind,
-    /// One entry in full: a service with config keys, choices, defaults, ports, connections.
+    /// One entry in full (config keys, choices, defaults, ports, connections).
     #[schemars(length(max = 63))]
     pub name: Option<String>,
     /// Session whose language is used.

@@ -24,13 +24,13 @@ use crate::api::{Approval, Design, Session, names};
 pub struct SetDesiredState {
     /// Session id.
     pub session_id: String,
-    /// Draft: findings only. Planned: a plan to read. Applied: built after approval. Destroyed: torn down after approval.
+    /// Draft: findings. Planned: a plan. Applied, Destroyed: after approval.
     pub desired_state: Option<DesiredState>,
     /// true: start nothing for this design.
     pub suspend: Option<bool>,
     /// Once: Plan (fresh plan), Refresh (look for drift), Retry (after a failure was mended).
     pub request: Option<RequestAction>,
-    /// auto: harmless plans by themselves. agent: approve_plan. human: only the approver credential. May not be lowered here.
+    /// auto: harmless plans by themselves. agent: approve_plan. human: approver credential. Never lowered here.
     pub approval_policy: Option<ApprovalPolicy>,
     /// Seconds between drift checks, 0 = only on request, else at least 60.
     #[schemars(range(min = 0, max = 2_592_000))]

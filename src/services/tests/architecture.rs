@@ -189,7 +189,8 @@ async fn validating_writes_nothing_and_tells_whether_a_save_would_be_refused() {
 
 #[tokio::test]
 async fn the_preview_comes_with_the_save_when_the_controller_is_quick() {
-    let kit = Kit::new().await;
+    let patient = Settings { preview_wait: Duration::from_secs(10), ..settings() };
+    let kit = Kit::with(Identity::editor(Channel::Mcp), patient).await;
     let session = kit.design(json!({})).await;
     let server = kit.server.clone();
     let name = session.clone();

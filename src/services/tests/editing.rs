@@ -89,7 +89,7 @@ async fn the_first_edit_of_a_session_makes_its_design() {
 
 #[tokio::test]
 async fn file_names_and_sizes_are_checked_and_files_come_and_go() {
-    let kit = Kit::real().await;
+    let kit = Kit::new().await;
     let session = small(&kit).await;
     let set = |name: &str, text: &str| EditFiles {
         session_id: session.clone(),

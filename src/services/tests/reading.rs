@@ -54,7 +54,7 @@ async fn a_status_says_what_waits_what_failed_and_what_to_call_next() {
 #[tokio::test]
 async fn the_worst_status_stays_bounded() {
     let kit = Kit::new().await;
-    let long = "長い説明".repeat(2_000);
+    let long = "長い説明".repeat(300);
     let finding = json!({ "rule": "r", "severity": "error", "path": "components[x]", "message": long, "recommendation": long, "allowed": vec!["word"; 500] });
     let change =
         json!({ "address": format!("oci_core_subnet.{}", "x".repeat(60)), "action": "update", "changedPaths": vec!["display_name"; 50] });
