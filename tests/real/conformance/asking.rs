@@ -116,7 +116,7 @@ pub fn prompt(request: &GetPromptRequestParams) -> GetPromptResponse {
     match answer(request.input_responses.as_ref(), "user_context") {
         Some(found) => {
             let said = format!("Context: {}", found.pointer("/content/context").and_then(Value::as_str).unwrap_or_default());
-            model::<GetPromptResult>(json!({ "messages": [{ "role": "user", "content": { "type": "text", "text": said } }] })).into()
+            model::<GetPromptResult>(json!({ "resultType": "complete", "messages": [{ "role": "user", "content": { "type": "text", "text": said } }] })).into()
         }
         None => required(json!({ "user_context": form("What context should the prompt use?", json!({ "context": { "type": "string" } })) }), None).into(),
     }

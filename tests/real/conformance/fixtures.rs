@@ -60,7 +60,7 @@ fn prompt(name: &str, arguments: &HashMap<String, String>) -> Option<Value> {
         }
         _ => return None,
     };
-    Some(json!({ "messages": messages }))
+    Some(json!({ "resultType": "complete", "messages": messages }))
 }
 
 fn prompts() -> Vec<Prompt> {
@@ -89,7 +89,7 @@ fn resource(uri: &str) -> Option<Value> {
             json!({ "uri": uri, "mimeType": "application/json", "text": text })
         }
     };
-    Some(json!({ "contents": [contents] }))
+    Some(json!({ "resultType": "complete", "contents": [contents] }))
 }
 
 fn resources() -> Vec<Resource> {
@@ -207,7 +207,7 @@ impl<H: ServerHandler + Clone> ServerHandler for Fixtures<H> {
         if !ours {
             return self.product.complete(request, context).await;
         }
-        Ok(model(json!({ "completion": { "values": ["paris", "park", "party"], "total": 3, "hasMore": false } })))
+        Ok(model(json!({ "resultType": "complete", "completion": { "values": ["paris", "park", "party"], "total": 3, "hasMore": false } })))
     }
 
     async fn set_level(&self, _: SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {

@@ -72,7 +72,7 @@ pub fn text(text: impl Into<String>) -> CallToolResult {
 }
 
 fn content(blocks: Value) -> CallToolResponse {
-    model::<CallToolResult>(json!({ "content": blocks })).into()
+    model::<CallToolResult>(json!({ "resultType": "complete", "content": blocks })).into()
 }
 
 pub async fn call(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
