@@ -11,7 +11,7 @@ use super::kinds::Kind;
 use super::metadata;
 use super::status::{ApiError, Cause};
 use crate::api::approval::{Identity, Role};
-use crate::api::design::{ApprovalPolicy, MAX_FILES_BYTES};
+use crate::api::design::{ApprovalPolicy, MAX_FILES_BYTES, OnDelete};
 use crate::api::{API_VERSION, GROUP};
 
 /// Longest text in a spec that the schema does not bound: a summary of a hearing is the longest honest one.
@@ -69,6 +69,7 @@ pub(super) fn admit_create(kind: &Kind, object: &mut Value, around: &Around<'_>,
         "Design" => {
             adopt(kind, &name, object, around)?;
             raise_policy(object, around, warnings);
+            refuse_letting_go(kind, &name, object, None, around)?;
         }
         "TerraformJob" if !around.is_system() => {
             let why = "jobs are made by the design controller alone: set desiredState or spec.request of the design";
@@ -100,6 +101,7 @@ pub(super) fn admit_update(
         "Design" => {
             refuse_lower_policy(kind, &name, object, old, around)?;
             raise_policy(object, around, warnings);
+            refuse_letting_go(kind, &name, object, Some(old), around)?;
         }
         "TerraformJob" if !around.is_system() => {
             let mut only_cancel = old["spec"].clone();
@@ -173,6 +175,20 @@ fn refuse_lower_policy(kind: &Kind, name: &str, object: &Value, old: &Value, aro
         "spec.policy.approval may not be lowered from {} to {} by credential {:?} (role editor): the approver credential may",
         json!(before),
         json!(after),
+        around.identity.name
+    );
+    Err(ApiError::forbidden(kind, name, why))
+}
+
+/// Letting go of a cloud is the one end of a design that asks nobody: where a person approves, a person decides that, too.
+fn refuse_letting_go(kind: &Kind, name: &str, object: &Value, old: Option<&Value>, around: &Around<'_>) -> Result<(), ApiError> {
+    let lets_go = |object: &Value| object["spec"]["policy"]["onDelete"] == json!(OnDelete::Orphan);
+    let guarded = policy_of(&object["spec"]).max(around.min_approval) == ApprovalPolicy::Human;
+    if around.identity.role != Role::Editor || !guarded || !lets_go(object) || old.is_some_and(lets_go) {
+        return Ok(());
+    }
+    let why = format!(
+        "spec.policy.onDelete may not be set to \"Orphan\" by credential {:?} (role editor) where a person approves: the approver credential may",
         around.identity.name
     );
     Err(ApiError::forbidden(kind, name, why))

@@ -9,6 +9,7 @@ mod knowledge;
 mod mcp;
 mod stage;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,7 @@ impl Composition for App {
         let listener =
             tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {}", settings.listen))?;
         let address = listener.local_addr()?;
-        let router = core.door(&settings, tokens, metrics, &shutdown);
+        let router = core.door(&settings, address, tokens, metrics, &shutdown);
         let file = ServerFile::of(address);
         file.write(&settings.data_dir)?;
         tracing::info!(address = %address, "listening");
@@ -158,11 +159,10 @@ impl Core {
         services_with(self.api.client(identity.clone()), identity, self.blobs.clone(), self.catalog.clone(), settings)
     }
 
-    fn door(&self, settings: &Settings, tokens: Tokens, metrics: Metrics, shutdown: &CancellationToken) -> axum::Router {
+    fn door(&self, settings: &Settings, address: SocketAddr, tokens: Tokens, metrics: Metrics, shutdown: &CancellationToken) -> axum::Router {
         let services = self.services(settings, Identity::editor(Channel::Mcp));
         // The door in front has checked Host and Origin already, with names that may carry any port.
-        let options =
-            crate::mcp::HttpOptions { allowed_hosts: settings.allowed_hosts.clone(), allowed_origins: settings.allowed_origins.clone() };
+        let options = crate::mcp::HttpOptions { allowed_hosts: settings.allowed_hosts.clone(), allowed_origins: origins(settings, address) };
         let desk = Arc::new(desk::Desk::new(self.api.client(Identity::system()), self.blobs.clone()));
         http::router(HttpParts {
             mcp: crate::mcp::router(services, options, shutdown.child_token()),
@@ -207,6 +207,15 @@ impl Core {
         let Core { api, .. } = self;
         api.shutdown().await;
     }
+}
+
+/// Who may call /mcp from a browser: the listed origins, and a page that this very server would have sent. The door in front
+/// has compared Origin and Host; the one of MCP knows only a list.
+fn origins(settings: &Settings, address: SocketAddr) -> Vec<String> {
+    let port = address.port();
+    let own = ["127.0.0.1", "localhost", "[::1]"].iter().map(|host| format!("http://{host}:{port}"));
+    let named = settings.allowed_hosts.iter().flat_map(|host| [format!("http://{host}"), format!("https://{host}")]);
+    settings.allowed_origins.iter().cloned().chain(own).chain(named).collect()
 }
 
 /// Services over any client: the embedded API server's, or that of a server that runs already.

@@ -17,7 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use rmcp::ServiceExt;
+use rmcp::{ServerHandler, ServiceExt};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,17 @@ pub enum Error {
 
 /// `/mcp`, streamable HTTP. Tokens and rate limits are the outer router's business; Host and Origin are checked here, too.
 pub fn router(services: Services, options: HttpOptions, shutdown: CancellationToken) -> axum::Router {
+    door(handler(services, Door::Http, shutdown.clone()), options, shutdown)
+}
+
+/// The handler that [`router`] and [`serve_stdio`] serve, for who wraps it: the conformance fixtures of `tests/real` do, so
+/// that the suite meets the product's own handler and door.
+pub fn handler(services: Services, door: Door, shutdown: CancellationToken) -> impl ServerHandler + Clone {
+    Handler::new(services, door, shutdown)
+}
+
+/// `/mcp` for any handler, with every decision of the product about transport.
+pub fn door<H: ServerHandler + Clone>(handler: H, options: HttpOptions, shutdown: CancellationToken) -> axum::Router {
     // An origin that is not on the list is refused also when the list is empty: no page on the web may call a server on
     // loopback.
     let mut config = StreamableHttpServerConfig::default().enforce_origin_validation();
@@ -60,7 +71,6 @@ pub fn router(services: Services, options: HttpOptions, shutdown: CancellationTo
     config.max_request_body_bytes = MAX_BODY;
     config.allowed_origins = options.allowed_origins;
     config.allowed_hosts.extend(options.allowed_hosts);
-    let handler = Handler::new(services, Door::Http, shutdown);
     let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config);
     axum::Router::new().route_service("/mcp", service)
 }
@@ -72,15 +82,23 @@ pub fn router(services: Services, options: HttpOptions, shutdown: CancellationTo
 pub async fn serve_stdio(services: Services, shutdown: CancellationToken) -> Result<(), Error> {
     // Pipes are read without a blocking thread: a pending read of tokio's stdin would hold up the end of the process after
     // `shutdown` until the host writes or closes.
-    serve(services, rmcp::transport::stdio_pipes(), shutdown).await
+    pipe(handler(services, Door::Pipe, shutdown.clone()), shutdown).await
 }
 
-async fn serve<T, E, A>(services: Services, transport: T, shutdown: CancellationToken) -> Result<(), Error>
+/// The same for any handler.
+///
+/// # Errors
+/// As [`serve_stdio`].
+pub async fn pipe<H: ServerHandler>(handler: H, shutdown: CancellationToken) -> Result<(), Error> {
+    serve(handler, rmcp::transport::stdio_pipes(), shutdown).await
+}
+
+async fn serve<H, T, E, A>(handler: H, transport: T, shutdown: CancellationToken) -> Result<(), Error>
 where
+    H: ServerHandler,
     T: rmcp::transport::IntoTransport<rmcp::RoleServer, E, A>,
     E: std::error::Error + Send + Sync + 'static,
 {
-    let handler = Handler::new(services, Door::Pipe, shutdown.clone());
     let running = handler.serve_with_ct(transport, shutdown).await.map_err(|error| Error::Handshake(Box::new(error)))?;
     running.waiting().await.map_err(Error::Ended)?;
     Ok(())

@@ -14,7 +14,7 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpOptions, router, serve, tools};
+use super::{HttpOptions, handler, router, serve, tools};
 use crate::services::testkit::{Kit, awaiting, sha};
 use crate::services::{Code, arguments};
 
@@ -42,7 +42,7 @@ fn eras() -> [(&'static str, ClientLifecycleMode); 2] {
 async fn over_pipe(kit: &Kit, era: ClientLifecycleMode) -> Client {
     let (near, far) = tokio::io::duplex(1 << 16);
     let services = kit.services.clone();
-    tokio::spawn(async move { serve(services, far, CancellationToken::new()).await });
+    tokio::spawn(async move { serve(handler(services), far, CancellationToken::new()).await });
     Host::default().serve_with_lifecycle(near, era).await.unwrap()
 }
 
@@ -473,7 +473,7 @@ async fn shutting_down_ends_the_pipe() {
     let kit = Kit::new().await;
     let (near, far) = tokio::io::duplex(1 << 16);
     let shutdown = CancellationToken::new();
-    let server = tokio::spawn(serve(kit.services.clone(), far, shutdown.clone()));
+    let server = tokio::spawn(serve(handler(kit.services.clone()), far, shutdown.clone()));
     let client = Host::default().serve_with_lifecycle(near, ClientLifecycleMode::Initialize).await.unwrap();
     good(&client, "list_sessions", json!({})).await;
     shutdown.cancel();
