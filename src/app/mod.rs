@@ -159,10 +159,18 @@ impl Core {
         services_with(self.api.client(identity.clone()), identity, self.blobs.clone(), self.catalog.clone(), settings)
     }
 
-    fn door(&self, settings: &Settings, address: SocketAddr, tokens: Tokens, metrics: Metrics, shutdown: &CancellationToken) -> axum::Router {
+    fn door(
+        &self,
+        settings: &Settings,
+        address: SocketAddr,
+        tokens: Tokens,
+        metrics: Metrics,
+        shutdown: &CancellationToken,
+    ) -> axum::Router {
         let services = self.services(settings, Identity::editor(Channel::Mcp));
         // The door in front has checked Host and Origin already, with names that may carry any port.
-        let options = crate::mcp::HttpOptions { allowed_hosts: settings.allowed_hosts.clone(), allowed_origins: origins(settings, address) };
+        let options =
+            crate::mcp::HttpOptions { allowed_hosts: settings.allowed_hosts.clone(), allowed_origins: origins(settings, address) };
         let desk = Arc::new(desk::Desk::new(self.api.client(Identity::system()), self.blobs.clone()));
         http::router(HttpParts {
             mcp: crate::mcp::router(services, options, shutdown.child_token()),

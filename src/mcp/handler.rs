@@ -49,7 +49,7 @@ Every answer names next_actions. Errors carry code, message, hint.";
 
 /// Through what a host talks to us.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+pub enum Door {
     /// a connection of its own: notifications and questions may go either way
     Pipe,
     /// one request at a time

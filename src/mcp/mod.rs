@@ -17,12 +17,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use rmcp::{ServerHandler, ServiceExt};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager};
+use rmcp::{ServerHandler, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::services::Services;
-use handler::{Door, Handler};
+pub use handler::Door;
+use handler::Handler;
 
 /// Largest request body: arguments are refused above 1 MiB of text; JSON escapes may multiply it.
 const MAX_BODY: usize = 4 * 1024 * 1024;

@@ -54,7 +54,9 @@ fn eras() -> [(&'static str, ClientLifecycleMode); 2] {
 async fn over_pipe(kit: &Kit, host: Host, era: ClientLifecycleMode) -> Client {
     let (near, far) = tokio::io::duplex(1 << 16);
     let services = kit.services.clone();
-    tokio::spawn(async move { serve(services, far, CancellationToken::new()).await });
+    tokio::spawn(async move {
+        serve(super::handler(services, super::Door::Pipe, CancellationToken::new()), far, CancellationToken::new()).await
+    });
     host.serve_with_lifecycle(near, era).await.unwrap()
 }
 

@@ -42,7 +42,9 @@ fn eras() -> [(&'static str, ClientLifecycleMode); 2] {
 async fn over_pipe(kit: &Kit, era: ClientLifecycleMode) -> Client {
     let (near, far) = tokio::io::duplex(1 << 16);
     let services = kit.services.clone();
-    tokio::spawn(async move { serve(handler(services), far, CancellationToken::new()).await });
+    tokio::spawn(async move {
+        serve(super::handler(services, super::Door::Pipe, CancellationToken::new()), far, CancellationToken::new()).await
+    });
     Host::default().serve_with_lifecycle(near, era).await.unwrap()
 }
 
@@ -473,7 +475,7 @@ async fn shutting_down_ends_the_pipe() {
     let kit = Kit::new().await;
     let (near, far) = tokio::io::duplex(1 << 16);
     let shutdown = CancellationToken::new();
-    let server = tokio::spawn(serve(handler(kit.services.clone()), far, shutdown.clone()));
+    let server = tokio::spawn(serve(super::handler(kit.services.clone(), super::Door::Pipe, shutdown.clone()), far, shutdown.clone()));
     let client = Host::default().serve_with_lifecycle(near, ClientLifecycleMode::Initialize).await.unwrap();
     good(&client, "list_sessions", json!({})).await;
     shutdown.cancel();

@@ -47,7 +47,7 @@ async fn main() {
         clock: Arc::new(SystemClock),
         settings: Settings { region: "ap-tokyo-1".into(), ..Settings::default() },
     });
-    let handler = Fixtures::beside(galley::mcp::handler(services));
+    let handler = Fixtures::beside(galley::mcp::handler(services, galley::mcp::Door::Http, CancellationToken::new()));
     match std::env::args().nth(1).as_deref() {
         Some("http") => {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
