@@ -29,6 +29,7 @@ use crate::api::{
     Approval, ApprovalSpec, ApprovalStatus, DESIGN_FINALIZER, Design, JOB_FINALIZER, MANAGER, NAMESPACE, TerraformJob, TerraformJobSpec,
 };
 use crate::blobs::{BlobKey, JobBlob};
+use crate::faults;
 
 /// What came of a turn: everything report needs.
 #[derive(Debug, Clone)]
@@ -285,7 +286,9 @@ impl Hands<'_> {
             }
         };
         let rest = Rest::Job { name: name.clone(), action: spec.action, requested: spec.requested, waits: None };
+        faults::pass("job", "intent", "after");
         self.create_job(&name, spec).await?;
+        faults::pass("job", "create", "after");
         Ok(Done { base: Some(base), status, rest })
     }
 
@@ -302,6 +305,7 @@ impl Hands<'_> {
             owner_references: self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         };
+        faults::pass("job", "create", "before");
         let created =
             api.create(&PostParams::default(), &job).await.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source));
         match created {

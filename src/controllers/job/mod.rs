@@ -23,6 +23,7 @@ use super::scheduler::Candidate;
 use super::{Ctx, Error, gate};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{JOB_FINALIZER, TerraformJob, TerraformJobStatus};
+use crate::faults;
 
 /// What rings: the metadata of a job.
 pub type Bell = PartialObjectMeta<TerraformJob>;
@@ -182,6 +183,7 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
 pub async fn end(ctx: &Ctx, job: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
     let old = job.status.clone().unwrap_or_default();
     let written = patch_status(&ctx.client, job, &value(&old)?, &value(&ended)?, true).await?;
+    faults::pass("job", "end", "after");
     tracing::info!(phase = ?ended.phase, reason = ?ended.reason, session = %job.spec.session_ref, design = %job.spec.design_ref, "the job ended");
     retire(ctx, &written).await
 }

@@ -12,6 +12,7 @@ use super::prepare::{Refusal, prepare, refuse};
 use crate::api::approval::{Refused, RefusedReason};
 use crate::api::terraformjob::{JobPhase, Owner};
 use crate::api::{Reason, TerraformJob, TerraformJobStatus, WhoActs};
+use crate::faults;
 use crate::terraform::{Completed, Control, RunEvent};
 
 /// Events between the runner and the record: a burst of progress must not block the pipes of terraform.
@@ -47,6 +48,7 @@ pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), 
     };
     let job = patch_status(&ctx.client, &job, &value(&old)?, &value(&running)?, true).await?;
     tracing::info!(action = job.spec.action.as_str(), session = %job.spec.session_ref, design = %job.spec.design_ref, "the job starts");
+    faults::pass("job", "running", "after");
     let (sender, receiver) = mpsc::channel(EVENTS);
     let control = Control { cancel: token, grace: ctx.settings.cancel_grace };
     let (result, recorded) = tokio::join!(ctx.runner.run(input, control, sender), record(ctx, &job, running, receiver));
@@ -54,6 +56,7 @@ pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), 
         Ok(completed) => completed_status(ctx, recorded, completed),
         Err(error) => started_nothing(ctx, &job, recorded, error).await?,
     };
+    faults::pass("job", "end", "before");
     end_surely(ctx, name, ended).await
 }
 
