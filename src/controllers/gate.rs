@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use super::documents::{get, patch_status, value};
 use super::{Ctx, Error};
 use crate::api::session::ActiveOperation;
-use crate::api::{Session, SessionStatus, TerraformJob};
+use crate::api::{Session, SessionStatus, TerraformJob, TerraformJobSpec, Time};
 use crate::faults;
 
 /// Kind of the holder that is a Terraform job.
@@ -57,6 +57,18 @@ pub enum Claim {
     Held,
     /// another operation holds it
     Busy(Box<ActiveOperation>),
+}
+
+/// The operation that a job is.
+pub fn operation(name: &str, spec: &TerraformJobSpec, since: Time) -> ActiveOperation {
+    ActiveOperation {
+        kind: TERRAFORM_JOB.to_owned(),
+        name: name.to_owned(),
+        action: format!("{:?}", spec.action),
+        uid: Some(spec.design_uid.clone()),
+        requested: spec.requested,
+        since,
+    }
 }
 
 /// Claims the gate of a session. A session that does not exist has no other operation, so there is nothing to hold.

@@ -23,7 +23,6 @@ use super::validate::Desired;
 use crate::api::approval::{Channel, Role};
 use crate::api::design::{Applied, DesignStatus, StateRecord};
 use crate::api::names::{JobKey, job_name};
-use crate::api::session::ActiveOperation;
 use crate::api::terraformjob::{Action, PlanReference};
 use crate::api::{
     Approval, ApprovalSpec, ApprovalStatus, DESIGN_FINALIZER, Design, JOB_FINALIZER, MANAGER, NAMESPACE, TerraformJob, TerraformJobSpec,
@@ -260,14 +259,7 @@ impl Hands<'_> {
             attempt: order.attempt,
             due: order.due,
         });
-        let wanted = ActiveOperation {
-            kind: gate::TERRAFORM_JOB.to_owned(),
-            name: name.clone(),
-            action: format!("{:?}", spec.action),
-            uid: Some(spec.design_uid.clone()),
-            requested: spec.requested,
-            since: ctx.clock.now(),
-        };
+        let wanted = gate::operation(&name, &spec, ctx.clock.now());
         if let Claim::Busy(active) = gate::claim(ctx, &spec.session_ref, &wanted).await? {
             return Ok(Done { base: Some(fetched.design.clone()), status: fetched.status.clone(), rest: Rest::Busy(*active) });
         }

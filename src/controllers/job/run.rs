@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::documents::{get, patch_status, value};
+use super::super::gate::{self, Claim};
 use super::super::{Ctx, Error};
 use super::prepare::{Refusal, prepare, refuse};
 use crate::api::approval::{Refused, RefusedReason};
@@ -24,6 +25,12 @@ const END_TRIES: u32 = 60;
 pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), Error> {
     let Some(job) = get::<TerraformJob>(&ctx.client, name).await? else { return Ok(()) };
     if job.phase() != JobPhase::Pending || token.is_cancelled() {
+        return Ok(());
+    }
+    // The gate was claimed before the job was made. If that took longer than the grace of a gate (a store that hung), the
+    // claim was taken for a leftover and released: nothing starts without it. Busy: the queue offers the job again.
+    if let Claim::Busy(active) = gate::claim(ctx, &job.spec.session_ref, &gate::operation(name, &job.spec, ctx.clock.now())).await? {
+        tracing::info!(holder = %active.name, "the gate is held by another operation; the job stays queued");
         return Ok(());
     }
     let input = match prepare(ctx, &job).await {
