@@ -45,6 +45,7 @@ fn model(name: &'static str, budget: Budget) -> Model {
         drift_interval: None,
         hooks: PRODUCTION,
         built: false,
+        slow_judge: false,
         destroy_every: if full() { 1 } else { 16 },
     }
 }
@@ -61,7 +62,7 @@ fn models() -> Vec<Model> {
         Model { built: true, ..model("a destroy with a crash", Budget { goals: 1, crashes: 1, approvals: 2, waits: 1, ..small }) },
         Model { built: true, ..model("suspended, deleted, cancelled", Budget { suspends: 2, deletes: 1, cancels: 1, ..small }) },
         Model { policy: ApprovalPolicy::Auto, ..model("policy auto, edited", Budget { edits: 1, waits: 1, crashes: 1, ..Budget::default() }) },
-        Model { policy: ApprovalPolicy::Human, ..model("policy human", Budget { approvals: 2, edits: 1, waits: 1, ..small }) },
+        Model { slow_judge: true, policy: ApprovalPolicy::Human, ..model("policy human", Budget { approvals: 2, edits: 1, waits: 1, ..small }) },
         Model { sessions: 2, ..model("two sessions, one slot", Budget { approvals: 1, ..Budget::default() }) },
     ];
     if full() {
@@ -184,7 +185,7 @@ fn a_bug_that_is_put_into_the_decisions_is_found_and_its_trace_is_printed() {
         (
             "diff ignores the generation",
             Hooks { diff: ignores_the_generation, ..PRODUCTION },
-            model("an edit", Budget { edits: 1, goals: 1, ..small }),
+            model("another goal, the same inputs", Budget { goals: 1, ..Budget::default() }),
         ),
         (
             "diff forgets the unknown outcome",

@@ -10,6 +10,7 @@ use galley::api::design::{
 use galley::api::names::{JobKey, job_name};
 use galley::api::terraformjob::{Action, JobPhase, PlanReference};
 use galley::api::{Approval, Reason, TerraformJob, TerraformJobSpec, TerraformJobStatus, WhoActs};
+use galley::controllers::approval::Verdict;
 use galley::controllers::design::observe::{Job, Observed, Seen as SeenState, may_have_made, unconfirmed};
 use galley::controllers::design::report::{again, fold};
 use galley::controllers::design::settle::{Settling, drop_intent, settle};
@@ -135,6 +136,48 @@ impl World {
         session.session_bell = true;
     }
 
+    /// Bells that change nothing are not worth a state: whatever could make them matter rings again.
+    pub fn hush(&mut self, model: &Model) {
+        for of in 0..self.sessions.len() {
+            let settled = self.sessions[of].gate.as_ref().is_none_or(|gate| self.holder(of, gate) == Holder::Live);
+            if self.sessions[of].session_bell && settled {
+                self.session(of).session_bell = false;
+                self.session(of).gate_wake = None;
+            }
+            let bells: Vec<usize> = self.sessions[of].approval_bells.iter().copied().collect();
+            for index in bells {
+                let session = &self.sessions[of];
+                let approval = &session.approvals[index];
+                let done = approval.status.as_ref().is_some_and(|status| status.consumed_by.is_some() || status.refused.is_some());
+                if done || (!model.slow_judge && !matches!(self.verdict(model, approval, session.design.as_ref(), of), Verdict::Refused(_))) {
+                    self.session(of).approval_bells.remove(&index);
+                }
+            }
+            let jobs: Vec<String> = self.sessions[of].job_bells.iter().cloned().collect();
+            for name in jobs {
+                let session = &self.sessions[of];
+                let Some(job) = session.jobs.get(&name) else { continue };
+                let held = session.hands.as_ref().is_some_and(|hands| hands.job == name);
+                let queued = self.waiting.iter().chain(&self.running).any(|queued| queued.job == name);
+                let quiet = match job.phase() {
+                    JobPhase::Pending if held => !job.spec.cancel || session.hands.as_ref().is_some_and(|hands| hands.stopped),
+                    JobPhase::Pending => queued && !job.spec.cancel,
+                    JobPhase::Running => held && (!job.spec.cancel || session.hands.as_ref().is_some_and(|hands| hands.stopped)),
+                    _ => session.gate.as_ref().is_none_or(|gate| gate.job != name) || held,
+                };
+                if quiet {
+                    self.session(of).job_bells.remove(&name);
+                }
+            }
+        }
+    }
+
+    fn verdict(&self, model: &Model, approval: &Approval, design: Option<&Design>, of: usize) -> Verdict {
+        let state = self.sessions[of].state.as_ref().map(|state| (LINEAGE.to_owned(), state.serial)).unwrap_or_default();
+        let design = design.map(|design| as_document(model, design));
+        galley::controllers::approval::verdict(approval, design.as_ref(), model.policy, state, &at(self.now))
+    }
+
     fn holder(&self, of: usize, gate: &Gate) -> Holder {
         match self.sessions[of].jobs.get(&gate.job) {
             None => Holder::Absent,
@@ -152,10 +195,15 @@ impl World {
             session.bell = false;
             session.wake = None;
             session.turn = session.design.clone().map(|base| Turn { base, fresh: true, stage: Stage::Look });
+            if session.hands.is_none() {
+                // nobody else changes jobs or state now: design and world are read at one moment
+                self.turn(model, of);
+            }
             return;
         };
         match turn.stage.clone() {
             Stage::Look => {
+                // reads; what is written comes with the next step
                 let seen = (desired(model, &turn.base), observed(&self.sessions[of], of, &turn.base.status));
                 let decision = (model.hooks.diff)(&seen.0, &seen.1, &now);
                 turn.stage = Stage::Act { seen: Kept::new(seen), decision: Kept::new(decision) };
@@ -316,6 +364,10 @@ impl World {
         }
         turn.stage = Stage::Report { seen, status: Kept::new(status), rest: Kept::new(rest) };
         self.session(of).turn = Some(turn);
+        if !matches!(decision, Decision::CancelJob { .. } | Decision::CreatePolicyApproval) {
+            // the report is the only write of this turn
+            self.turn(model, of);
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "one job")]
@@ -440,11 +492,7 @@ impl World {
             }
             return;
         };
-        let state = session.state.as_ref().map(|state| (LINEAGE.to_owned(), state.serial)).unwrap_or_default();
-        let design = judging.design.as_ref().map(|design| as_document(model, design));
-        let now = at(self.now);
-        let verdict = galley::controllers::approval::verdict(&judging.read, design.as_ref(), model.policy, state, &now);
-        let galley::controllers::approval::Verdict::Refused(refused) = verdict else { return };
+        let Verdict::Refused(refused) = self.verdict(model, &judging.read, judging.design.as_ref(), of) else { return };
         let session = self.session(of);
         match session.approvals.get(judging.approval) {
             Some(approval) if *approval == judging.read => {
@@ -562,6 +610,8 @@ impl World {
     fn leave(&mut self, model: &Model, of: usize) {
         if let Some(hands) = self.session(of).hands.take() {
             self.done(model, &hands.job);
+            // the task looks once more at what has its name now
+            self.session(of).job_bells.insert(hands.job);
         }
     }
 
@@ -644,9 +694,8 @@ impl World {
                 if self.sessions[of].gate.as_ref().is_some_and(|gate| gate.job == name) {
                     self.write_gate(of, None);
                 }
-                Hold::Released
+                return self.leave(model, of);
             }
-            Hold::Released => return self.leave(model, of),
         };
         if let Some(hands) = &mut self.session(of).hands {
             hands.stage = stage;

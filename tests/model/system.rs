@@ -204,11 +204,12 @@ impl Model {
         };
         let seen = (desired(self, design), observed(session, of, &design.status));
         let now = at(world.now);
+        // a timer that was due while the last turn ended rings at once
+        let soon = session.wake.is_some_and(|wake| wake <= world.now + 60);
         let rest = match diff(&seen.0, &seen.1, &now) {
             Decision::Rest(rest) => rest,
             step if session.wake.is_some() => {
-                // a timer that was due while the turn ended rings at once; the holder of a gate may be waited for
-                let soon = session.wake.is_some_and(|wake| wake <= world.now + 60);
+                // the holder of a gate may be waited for
                 return (session.gate.is_none() && !soon).then(|| format!("it could do {step:?} and waits for a timer instead"));
             }
             step => return Some(format!("lost wake-up: nothing rings, and the decision is {step:?}")),
@@ -218,7 +219,7 @@ impl Model {
         }
         let said = conclude(&rest);
         let ready = condition(&design.status.conditions, READY).map(|ready| ready.reason.clone()).unwrap_or_default();
-        if ready != said.reason.as_str() || design.status.observed_generation != Some(design.generation) {
+        if !soon && (ready != said.reason.as_str() || design.status.observed_generation != Some(design.generation)) {
             return Some(format!("the status says {ready} of generation {:?}, and it is {} of {}", design.status.observed_generation, said.reason, design.generation));
         }
         let who = said.ready || said.stalled || said.waits.is_some() || session.wake.is_some() || design.spec.suspended;
@@ -247,6 +248,7 @@ impl Model {
         };
         let mut way = vec![];
         for _ in 0..600 {
+            world.hush(self);
             if let Some(step) = self.internal(&world).first().cloned() {
                 self.happen(&mut world, &step);
                 continue;
@@ -290,6 +292,7 @@ impl System for Model {
     fn take(&self, world: &World, step: &Step) -> World {
         let mut next = world.clone();
         self.happen(&mut next, step);
+        next.hush(self);
         next
     }
     fn is_internal(&self, step: &Step) -> bool {

@@ -192,7 +192,6 @@ pub enum Hold {
     Recorded,
     Terraform,
     Ended,
-    Released,
 }
 
 /// How Terraform ends.
@@ -285,6 +284,8 @@ pub struct Model {
     pub hooks: Hooks,
     /// start with both addresses applied in version 1
     pub built: bool,
+    /// every ring of an approval is a step of its own, also one that changes nothing
+    pub slow_judge: bool,
     /// prove from every n-th resting state that a destroy can be reached
     pub destroy_every: usize,
 }

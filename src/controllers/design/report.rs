@@ -73,13 +73,12 @@ pub fn again(settings: &Settings, rest: &Rest, seen: Option<&(Desired, Observed)
         Rest::Error { who: WhoActs::Retry | WhoActs::Waiting, .. } => return Some(settings.backoff_base),
         Rest::RetryAt(_, at) => Some(at.clone()),
         Rest::Synced { due } => due.clone(),
-        Rest::AwaitingApproval(plan) | Rest::PlanReady(plan) => {
+        Rest::AwaitingApproval(plan) => {
             let due = seen.and_then(|(desired, observed)| super::diff::due(desired, observed));
-            // an expiry that has passed rings no more
-            let expiry = Some(plan.expires_at.clone()).filter(|at| at.0 > now.0);
-            [due, expiry].into_iter().flatten().min_by_key(|at| at.0)
+            // the expiry rings also when it passed between the decision and this report
+            [due, Some(plan.expires_at.clone())].into_iter().flatten().min_by_key(|at| at.0)
         }
-        Rest::PlanExpired(_) => seen.and_then(|(desired, observed)| super::diff::due(desired, observed)),
+        Rest::PlanReady(_) | Rest::PlanExpired(_) => seen.and_then(|(desired, observed)| super::diff::due(desired, observed)),
         Rest::Job { .. }
         | Rest::Suspended
         | Rest::Destroyed

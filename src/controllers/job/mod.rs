@@ -168,15 +168,26 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
         let task_ctx = ctx.clone();
         ctx.running.tasks.spawn(
             async move {
-                if let Err(error) = run::run(&task_ctx, &name, token).await {
+                let ended = run::run(&task_ctx, &name, token).await;
+                let again = ended.as_ref().map_or_else(Error::is_conflict, |()| true);
+                if let Err(error) = ended {
                     tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
                 }
                 task_ctx.running.leave(&name);
                 launch(&task_ctx, task_ctx.scheduler.done(&name));
+                // A look that was made anew under the same name while this one was still closing was offered in vain.
+                if again && let Err(error) = look_again(name, task_ctx).await {
+                    tracing::debug!(error = %error.chain(), "the ended job is looked at with its next bell");
+                }
             }
             .instrument(span),
         );
     }
+}
+
+/// [`step`] behind a named type: a task that was launched by a step takes another one.
+fn look_again(name: String, ctx: Arc<Ctx>) -> futures::future::BoxFuture<'static, Result<Requeue, Error>> {
+    Box::pin(step(name, ctx))
 }
 
 /// Writes the terminal status, then gives back what the job held.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kube::ResourceExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ use crate::terraform::{Completed, Control, RunEvent};
 
 /// Events between the runner and the record: a burst of progress must not block the pipes of terraform.
 const EVENTS: usize = 256;
+/// A job whose gate is held by another operation goes back to the queue after this.
+const GATE_CHECK: Duration = Duration::from_millis(500);
 /// How often the end is written again while the store does not answer; after that the job is recovered as interrupted.
 const END_TRIES: u32 = 60;
 
@@ -28,9 +31,11 @@ pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), 
         return Ok(());
     }
     // The gate was claimed before the job was made. If that took longer than the grace of a gate (a store that hung), the
-    // claim was taken for a leftover and released: nothing starts without it. Busy: the queue offers the job again.
+    // claim was taken for a leftover and released: nothing starts without it. Busy: the job goes back to the queue.
     if let Claim::Busy(active) = gate::claim(ctx, &job.spec.session_ref, &gate::operation(name, &job.spec, ctx.clock.now())).await? {
         tracing::info!(holder = %active.name, "the gate is held by another operation; the job stays queued");
+        // cancel safe: neither arm holds anything
+        tokio::select! { () = token.cancelled() => {} () = tokio::time::sleep(GATE_CHECK) => {} }
         return Ok(());
     }
     let input = match prepare(ctx, &job).await {
@@ -64,7 +69,7 @@ pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), 
         Err(error) => started_nothing(ctx, &job, recorded, error).await?,
     };
     faults::pass("job", "end", "before");
-    end_surely(ctx, name, ended).await
+    end_surely(ctx, &job, ended).await
 }
 
 /// Writes events: the start at once, progress and states at most once per interval, the newest last.
@@ -179,10 +184,13 @@ async fn started_nothing(
 }
 
 /// The result of an apply is worth more than a try: written until the store answers.
-async fn end_surely(ctx: &Ctx, name: &str, ended: TerraformJobStatus) -> Result<(), Error> {
+async fn end_surely(ctx: &Ctx, started: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
+    let name = started.name_any();
     let mut tries = 0;
     loop {
-        let result = match get::<TerraformJob>(&ctx.client, name).await {
+        let result = match get::<TerraformJob>(&ctx.client, &name).await {
+            // a look that was made anew under the same name is not the one that ended
+            Ok(Some(job)) if job.metadata.uid != started.metadata.uid => return Ok(()),
             Ok(Some(job)) => super::end(ctx, &job, ended.clone()).await,
             Ok(None) => return Ok(()),
             Err(error) => Err(error),
