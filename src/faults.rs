@@ -186,7 +186,9 @@ impl Fault {
 
 #[cfg(any(feature = "faults", test))]
 fn parse(text: &str) -> io::Result<Vec<Fault>> {
-    text.split(',').map(|one| parse_one(one.trim()).ok_or_else(|| io::Error::other(format!("{VARIABLE}: {one:?} is not point:nth:action")))).collect()
+    text.split(',')
+        .map(|one| parse_one(one.trim()).ok_or_else(|| io::Error::other(format!("{VARIABLE}: {one:?} is not point:nth:action"))))
+        .collect()
 }
 
 #[cfg(any(feature = "faults", test))]
@@ -230,7 +232,9 @@ mod tests {
         assert!(plan[0].covers("store.designs.put.temp") && !plan[0].covers("store.sessions.put.temp"));
         assert_eq!((plan[0].nth, &plan[0].action), (3, &Action::Terraform));
         assert_eq!(plan[1].action, Action::Delay(std::time::Duration::from_millis(20)));
-        for (reason, text) in [("no action", "a:1"), ("counted from 1", "a:0:galley"), ("no such action", "a:1:smile"), ("no point", ":1:galley")] {
+        for (reason, text) in
+            [("no action", "a:1"), ("counted from 1", "a:0:galley"), ("no such action", "a:1:smile"), ("no point", ":1:galley")]
+        {
             assert!(parse(text).is_err(), "{reason}");
         }
     }

@@ -423,7 +423,10 @@ fn allowed(path: &str, from: &Layer, to: &[String]) -> bool {
         let parts: Vec<&str> = entry.split("::").collect();
         to.len() >= parts.len() && parts.iter().zip(to).all(|(part, word)| part == word)
     };
-    target == from.name || EVERYWHERE.contains(&target.as_str()) || from.may_name.iter().any(covers) || EXCEPTIONS.iter().any(|(file, layer, _)| *file == path && layer == target)
+    target == from.name
+        || EVERYWHERE.contains(&target.as_str())
+        || from.may_name.iter().any(covers)
+        || EXCEPTIONS.iter().any(|(file, layer, _)| *file == path && layer == target)
 }
 
 fn layer_violations(sources: &[Source]) -> Vec<String> {

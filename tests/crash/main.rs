@@ -58,7 +58,12 @@ fn scenarios() -> Vec<Scenario> {
         Scenario { name: "create", applied: false, refusing: false, wishes: vec![Wish::Create(first)] },
         Scenario { name: "replace", applied: true, refusing: false, wishes: vec![Wish::Edit(replaced)] },
         Scenario { name: "retry", applied: true, refusing: true, wishes: vec![Wish::Edit(more)] },
-        Scenario { name: "destroy", applied: true, refusing: false, wishes: vec![Wish::Edit(json!({"desiredState": "Destroyed"})), Wish::Delete] },
+        Scenario {
+            name: "destroy",
+            applied: true,
+            refusing: false,
+            wishes: vec![Wish::Edit(json!({"desiredState": "Destroyed"})), Wish::Delete],
+        },
     ]
 }
 
@@ -72,7 +77,12 @@ struct Outcome {
     log: String,
 }
 
-async fn run(scenario: &Scenario, base: Option<(&PathBuf, &str)>, fault: Option<&str>, expected: Option<&BTreeSet<String>>) -> std::io::Result<Outcome> {
+async fn run(
+    scenario: &Scenario,
+    base: Option<(&PathBuf, &str)>,
+    fault: Option<&str>,
+    expected: Option<&BTreeSet<String>>,
+) -> std::io::Result<Outcome> {
     let mut world = World::new(base.filter(|_| scenario.applied).map(|(data, _)| data.as_path()))?;
     let uid = base.filter(|_| scenario.applied).map(|(_, uid)| uid.to_owned());
     if let (true, Some(uid)) = (scenario.refusing, &uid) {
@@ -81,6 +91,7 @@ async fn run(scenario: &Scenario, base: Option<(&PathBuf, &str)>, fault: Option<
         refusal.times = Some(1);
         world.cloud(uid).fail(refusal).map_err(std::io::Error::other)?;
     }
+    let began = Instant::now();
     let mut deaths = 0;
     if world.start(fault).await? == Start::Died {
         deaths += 1;
@@ -92,10 +103,15 @@ async fn run(scenario: &Scenario, base: Option<(&PathBuf, &str)>, fault: Option<
     for wish in &scenario.wishes {
         person.fulfil(wish).await;
     }
+    let told = began.elapsed();
     person.check_end(expected).await;
+    let checked = began.elapsed();
     let (violations, slowest, uid) = (std::mem::take(&mut person.violations), person.slowest, person.uid.clone());
     deaths += person.deaths;
-    world.stop().await;
+    world.kill();
+    if std::env::var_os("GALLEY_CRASH_TIMES").is_some() {
+        println!("{} {fault:?}: as wanted after {told:?}, checked after {checked:?}", scenario.name);
+    }
     let cloud = uid.map(|uid| world.in_cloud(&uid).into_keys().collect()).unwrap_or_default();
     Ok(Outcome { violations, deaths, slowest, points: world.recorded(), cloud, log: world.log() })
 }
@@ -165,7 +181,8 @@ fn block<T>(future: impl Future<Output = T>) -> T {
 
 fn main() -> ExitCode {
     let began = Instant::now();
-    let (wanted, seed, workers) = (number("GALLEY_CRASH_POINTS", 200), number("GALLEY_CRASH_SEED", 1) as u64, number("GALLEY_CRASH_WORKERS", 3));
+    let (wanted, seed, workers) =
+        (number("GALLEY_CRASH_POINTS", 200), number("GALLEY_CRASH_SEED", 1) as u64, number("GALLEY_CRASH_WORKERS", 3));
     let only = std::env::var("GALLEY_CRASH_ONLY").ok();
     let scenarios = scenarios();
 
@@ -186,10 +203,22 @@ fn main() -> ExitCode {
     let mut known = vec![];
     for scenario in &scenarios {
         let outcome = block(run(scenario, base, None, None)).expect("an undisturbed run");
-        assert!(outcome.violations.is_empty() && outcome.deaths == 0, "{} undisturbed: {:?}\n{}", scenario.name, outcome.violations, outcome.log);
+        assert!(
+            outcome.violations.is_empty() && outcome.deaths == 0,
+            "{} undisturbed: {:?}\n{}",
+            scenario.name,
+            outcome.violations,
+            outcome.log
+        );
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         outcome.points.iter().for_each(|point| *counts.entry(point.clone()).or_default() += 1);
-        println!("{:8} passes {} points {} times; {} resources at the end", scenario.name, counts.len(), outcome.points.len(), outcome.cloud.len());
+        println!(
+            "{:8} passes {} points {} times; {} resources at the end",
+            scenario.name,
+            counts.len(),
+            outcome.points.len(),
+            outcome.cloud.len()
+        );
         known.push(Known { counts, cloud: outcome.cloud });
     }
 
@@ -208,7 +237,8 @@ fn main() -> ExitCode {
                     let scenario = &scenarios[kill.scenario];
                     let fault = format!("{}:{}:{}", kill.point, kill.nth, kill.blow);
                     let expected = Some(&known[kill.scenario].cloud);
-                    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block(run(scenario, base, Some(&fault), expected))));
+                    let outcome =
+                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block(run(scenario, base, Some(&fault), expected))));
                     let outcome = match outcome {
                         Ok(outcome) => outcome.map_err(|error| error.to_string()),
                         Err(_) => Err("the harness panicked".to_owned()),

@@ -273,7 +273,8 @@ impl<'a> Person<'a> {
         let Some(uid) = design.metadata.uid.clone() else { return };
         let status = design.status.clone().unwrap_or_default();
         let state = self.world.in_state(&uid).unwrap_or_default();
-        let named: Vec<String> = status.outcome.iter().flat_map(|outcome| outcome.in_flight.iter().map(|entry| entry.address.clone())).collect();
+        let named: Vec<String> =
+            status.outcome.iter().flat_map(|outcome| outcome.in_flight.iter().map(|entry| entry.address.clone())).collect();
         let imported = status.plan.map(|plan| plan.imports).unwrap_or_default();
         for address in self.world.in_cloud(&uid).keys().filter(|address| !address.contains(':')) {
             if !state.contains(address) && !named.contains(address) && !imported.contains_key(address) {
@@ -301,8 +302,16 @@ impl<'a> Person<'a> {
         let began = Instant::now();
         let jobs = loop {
             let jobs = self.jobs().list(&Default::default()).await.map(|list| list.items).unwrap_or_default();
-            let gate = self.sessions().get_opt(&self.name).await.ok().flatten().and_then(|session| session.status).and_then(|status| status.active_operation);
-            let open: Vec<String> = jobs.iter().filter(|job| !job.phase().is_terminal()).filter_map(|job| job.metadata.name.clone()).collect();
+            let gate = self
+                .sessions()
+                .get_opt(&self.name)
+                .await
+                .ok()
+                .flatten()
+                .and_then(|session| session.status)
+                .and_then(|status| status.active_operation);
+            let open: Vec<String> =
+                jobs.iter().filter(|job| !job.phase().is_terminal()).filter_map(|job| job.metadata.name.clone()).collect();
             if open.is_empty() && gate.is_none() {
                 break jobs;
             }

@@ -43,7 +43,8 @@ impl World {
             .map(|dir| dir.join("terraform"))
             .find(|path| path.is_file())
             .ok_or_else(|| std::io::Error::other("there is no terraform on PATH"))?;
-        let script = format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\nexec '{}' \"$@\"\n", world.file("runs.log").display(), real.display());
+        let script =
+            format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\nexec '{}' \"$@\"\n", world.file("runs.log").display(), real.display());
         std::fs::write(world.file("terraform"), script)?;
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(world.file("terraform"), std::fs::Permissions::from_mode(0o755))?;
@@ -118,6 +119,14 @@ impl World {
         !works
     }
 
+    /// Ends it: nothing more is wanted of it.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
     /// Stops it as an operator would.
     pub async fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
@@ -181,10 +190,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.kill();
         // whatever still works in this directory belongs to this world
         let Ok(entries) = std::fs::read_dir("/proc") else { return };
         let here = self.dir.path().display().to_string();

@@ -93,7 +93,9 @@ pub fn breadth_first<T: System>(system: &T, limit: usize) -> Report {
         }
     }
     report.states = seen.len();
-    if report.counterexample.is_none() && let Some(at) = on_a_cycle(&seen) {
+    if report.counterexample.is_none()
+        && let Some(at) = on_a_cycle(&seen)
+    {
         let why = "livelock: Galley goes round in a circle here without anybody or anything asking for it".to_owned();
         report.counterexample = Some(Counterexample { why, trace: trace(&seen, at) });
     }

@@ -149,7 +149,8 @@ impl World {
                 let session = &self.sessions[of];
                 let approval = &session.approvals[index];
                 let done = approval.status.as_ref().is_some_and(|status| status.consumed_by.is_some() || status.refused.is_some());
-                if done || (!model.slow_judge && !matches!(self.verdict(model, approval, session.design.as_ref(), of), Verdict::Refused(_))) {
+                if done || (!model.slow_judge && !matches!(self.verdict(model, approval, session.design.as_ref(), of), Verdict::Refused(_)))
+                {
                     self.session(of).approval_bells.remove(&index);
                 }
             }
@@ -210,6 +211,22 @@ impl World {
                 self.session(of).turn = Some(turn);
             }
             Stage::Act { seen, decision } => self.act(model, of, turn, seen, &decision),
+            Stage::Forget if self.sessions[of].state.is_some() => {
+                self.session(of).state = None;
+                self.session(of).turn = Some(turn);
+            }
+            Stage::Forget => {
+                if !turn.fresh {
+                    self.session(of).bell = true;
+                    return;
+                }
+                let session = self.session(of);
+                session.design = None;
+                session.jobs.clear();
+                session.approvals.clear();
+                session.approval_bells.clear();
+                session.session_bell = true;
+            }
             Stage::Claimed { seen, job } => {
                 let name = job.metadata.name.clone().unwrap_or_default();
                 if !turn.fresh {
@@ -287,7 +304,12 @@ impl World {
             Decision::CancelJob { .. } => {
                 let Job::There(job) = &looked.job else { return };
                 let name = job.metadata.name.clone().unwrap_or_default();
-                rest = Rest::Job { name: name.clone(), action: job.spec.action, requested: job.spec.requested, waits: Some("stopping".into()) };
+                rest = Rest::Job {
+                    name: name.clone(),
+                    action: job.spec.action,
+                    requested: job.spec.requested,
+                    waits: Some("stopping".into()),
+                };
                 self.write_job(of, &name, |job| {
                     job.spec.cancel = true;
                     job.metadata.annotations.get_or_insert_default().insert(SUPERSEDED.into(), "why".into());
@@ -334,16 +356,26 @@ impl World {
             }
             Decision::CreatePolicyApproval => {
                 let Some(plan) = &status.plan else { return };
-                self.approve(of, format!("policy-{}", plan.plan_sha256), plan.clone(), wanted.generation, galley::api::approval::Role::System);
+                self.approve(
+                    of,
+                    format!("policy-{}", plan.plan_sha256),
+                    plan.clone(),
+                    wanted.generation,
+                    galley::api::approval::Role::System,
+                );
             }
             Decision::Forget { .. } => {
-                let session = self.session(of);
-                session.design = None;
-                session.jobs.clear();
-                session.approvals.clear();
-                session.approval_bells.clear();
-                session.turn = None;
-                session.session_bell = true;
+                if !turn.fresh {
+                    self.session(of).bell = true;
+                    return;
+                }
+                status.state = None;
+                status.apply_started = false;
+                let status = Kept::new(status);
+                self.write_design(of, |design| design.status = status.clone());
+                turn.base.status = status;
+                turn.stage = Stage::Forget;
+                self.session(of).turn = Some(turn);
                 return;
             }
             Decision::Rest(resting) => rest = resting.clone(),
@@ -514,7 +546,9 @@ impl World {
         let Some(job) = session.jobs.get(name).cloned() else { return self.done(model, name) };
         match job.phase() {
             JobPhase::Pending | JobPhase::Running if held => {
-                if job.spec.cancel && let Some(hands) = &mut session.hands {
+                if job.spec.cancel
+                    && let Some(hands) = &mut session.hands
+                {
                     hands.stopped = true;
                 }
             }
@@ -619,7 +653,12 @@ impl World {
     pub fn hands(&mut self, model: &Model, of: usize) {
         let Some(hands) = self.sessions[of].hands.clone() else { return };
         let name = hands.job.clone();
-        let refused = |reason, who| TerraformJobStatus { phase: Some(JobPhase::Failed), reason: Some(reason), who_acts: Some(who), ..Default::default() };
+        let refused = |reason, who| TerraformJobStatus {
+            phase: Some(JobPhase::Failed),
+            reason: Some(reason),
+            who_acts: Some(who),
+            ..Default::default()
+        };
         let stage = match hands.stage {
             Hold::Begin => {
                 let session = &self.sessions[of];
@@ -678,7 +717,9 @@ impl World {
                     self.session(of).job_bells.insert(name);
                     return self.leave(model, of);
                 }
-                self.write_job(of, &name, |job| job.status = Some(TerraformJobStatus { phase: Some(JobPhase::Running), ..Default::default() }));
+                self.write_job(of, &name, |job| {
+                    job.status = Some(TerraformJobStatus { phase: Some(JobPhase::Running), ..Default::default() })
+                });
                 Hold::Recorded
             }
             Hold::Recorded => match self.start(of, &name) {
@@ -736,6 +777,9 @@ impl World {
             }
             if status.consumed_by.as_ref().is_some_and(|by| *by != name) {
                 self.fault("an approval was used up twice");
+            }
+            if approval.spec.generation != design.generation {
+                self.fault("an approval of another generation was used up");
             }
             if status.refused.is_some() {
                 self.fault("a refused approval was used up");
@@ -814,7 +858,9 @@ impl World {
         let Some(hands) = self.sessions[of].hands.clone() else { return };
         let Some(job) = self.sessions[of].jobs.get(&hands.job).cloned() else { return };
         let status = match job.spec.action {
-            Action::Plan | Action::Refresh if hands.stopped => TerraformJobStatus { phase: Some(JobPhase::Cancelled), ..Default::default() },
+            Action::Plan | Action::Refresh if hands.stopped => {
+                TerraformJobStatus { phase: Some(JobPhase::Cancelled), ..Default::default() }
+            }
             Action::Plan | Action::Refresh if end != End::Well => {
                 let who = if end == End::Refused { WhoActs::Stalled } else { WhoActs::Retry };
                 let phase = if end == End::Killed { JobPhase::Interrupted } else { JobPhase::Failed };
@@ -836,7 +882,8 @@ impl World {
         let Some(state) = &session.state else { return Default::default() };
         let held = |index: &usize| state.holds[*index] > 0;
         let gone = (0..2).filter(held).filter(|index| session.cloud[*index].is_empty()).map(|index| ADDRESSES[index].to_owned());
-        let other = (0..2).filter(held).filter(|index| session.cloud[*index].first().is_some_and(|version| *version != state.holds[*index]));
+        let other =
+            (0..2).filter(held).filter(|index| session.cloud[*index].first().is_some_and(|version| *version != state.holds[*index]));
         let change = |index: usize| Change {
             address: ADDRESSES[index].into(),
             action: ChangeAction::Update,
@@ -909,8 +956,18 @@ impl World {
         let base = TerraformJobStatus { state, created: names(&done), ..Default::default() };
         match end {
             End::Well => TerraformJobStatus { phase: Some(JobPhase::Succeeded), ..base },
-            End::Refused => TerraformJobStatus { phase: Some(JobPhase::Failed), who_acts: Some(WhoActs::Stalled), failed: vec![ADDRESSES[1].into()], ..base },
-            End::Throttled => TerraformJobStatus { phase: Some(JobPhase::Failed), who_acts: Some(WhoActs::Retry), failed: vec![ADDRESSES[1].into()], ..base },
+            End::Refused => TerraformJobStatus {
+                phase: Some(JobPhase::Failed),
+                who_acts: Some(WhoActs::Stalled),
+                failed: vec![ADDRESSES[1].into()],
+                ..base
+            },
+            End::Throttled => TerraformJobStatus {
+                phase: Some(JobPhase::Failed),
+                who_acts: Some(WhoActs::Retry),
+                failed: vec![ADDRESSES[1].into()],
+                ..base
+            },
             End::Killed => TerraformJobStatus {
                 phase: Some(JobPhase::Interrupted),
                 reason: Some(Reason::OutcomeUnknown),

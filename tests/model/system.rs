@@ -42,7 +42,15 @@ impl Model {
             spent: vec![],
             confirmed: false,
         };
-        World { now: 0, left: self.budget, sessions: vec![session; self.sessions], waiting: vec![], running: vec![], served: vec![], wrong: None }
+        World {
+            now: 0,
+            left: self.budget,
+            sessions: vec![session; self.sessions],
+            waiting: vec![],
+            running: vec![],
+            served: vec![],
+            wrong: None,
+        }
     }
 
     fn internal(&self, world: &World) -> Vec<Step> {
@@ -80,10 +88,12 @@ impl Model {
                 false => steps.push(Step::Crash(None)),
             }
         }
-        if left.ticks > 0 {
+        // a moment is short: time passes where Galley rests, unless the store is slow
+        let passes = self.slow_store || self.internal(world).is_empty();
+        if left.ticks > 0 && passes {
             steps.push(Step::Tick);
         }
-        if left.waits > 0 && world.sessions.iter().any(|session| session.wake.is_some() || session.gate_wake.is_some()) {
+        if left.waits > 0 && passes && world.sessions.iter().any(|session| session.wake.is_some() || session.gate_wake.is_some()) {
             steps.push(Step::Wait);
         }
         for (of, session) in world.sessions.iter().enumerate() {
@@ -95,7 +105,8 @@ impl Model {
                 steps.push(Step::Edit(of));
             }
             if left.goals > 0 {
-                let others = [Wanted::Planned, Wanted::Applied, Wanted::Destroyed].into_iter().filter(|wanted| *wanted != design.spec.wanted);
+                let others =
+                    [Wanted::Planned, Wanted::Applied, Wanted::Destroyed].into_iter().filter(|wanted| *wanted != design.spec.wanted);
                 steps.extend(others.map(|wanted| Step::Want(of, wanted)));
             }
             if left.requests > 0 {
@@ -200,7 +211,11 @@ impl Model {
     fn rests_well(&self, world: &World, of: usize) -> Option<String> {
         let session = &world.sessions[of];
         let Some(design) = &session.design else {
-            return session.gate.is_some().then(|| "the design is gone and the gate is held".to_owned()).filter(|_| session.gate_wake.is_none());
+            return session
+                .gate
+                .is_some()
+                .then(|| "the design is gone and the gate is held".to_owned())
+                .filter(|_| session.gate_wake.is_none());
         };
         let seen = (desired(self, design), observed(session, of, &design.status));
         let now = at(world.now);
@@ -215,12 +230,18 @@ impl Model {
             step => return Some(format!("lost wake-up: nothing rings, and the decision is {step:?}")),
         };
         if let Rest::Job { name, .. } = &rest {
-            return Some(format!("lost wake-up: it waits for job {name}, which nobody runs: {:?}", session.jobs.get(name).map(|job| job.phase())));
+            return Some(format!(
+                "lost wake-up: it waits for job {name}, which nobody runs: {:?}",
+                session.jobs.get(name).map(|job| job.phase())
+            ));
         }
         let said = conclude(&rest);
         let ready = condition(&design.status.conditions, READY).map(|ready| ready.reason.clone()).unwrap_or_default();
         if !soon && (ready != said.reason.as_str() || design.status.observed_generation != Some(design.generation)) {
-            return Some(format!("the status says {ready} of generation {:?}, and it is {} of {}", design.status.observed_generation, said.reason, design.generation));
+            return Some(format!(
+                "the status says {ready} of generation {:?}, and it is {} of {}",
+                design.status.observed_generation, said.reason, design.generation
+            ));
         }
         let who = said.ready || said.stalled || said.waits.is_some() || session.wake.is_some() || design.spec.suspended;
         if said.message.is_empty() || !who {
@@ -244,7 +265,14 @@ impl Model {
         let plenty = 40;
         let mut world = world.clone();
         world.left = Budget {
-            edits: plenty, goals: plenty, requests: plenty, approvals: plenty, waits: plenty, ticks: plenty, suspends: plenty, ..Budget::default()
+            edits: plenty,
+            goals: plenty,
+            requests: plenty,
+            approvals: plenty,
+            waits: plenty,
+            ticks: plenty,
+            suspends: plenty,
+            ..Budget::default()
         };
         let mut way = vec![];
         for _ in 0..600 {

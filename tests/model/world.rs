@@ -159,10 +159,25 @@ pub type Seen = (Desired, Observed);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Stage {
     Look,
-    Act { seen: Kept<Seen>, decision: Kept<Decision> },
-    Claimed { seen: Kept<Seen>, job: Kept<TerraformJob> },
-    Intended { seen: Kept<Seen>, job: Kept<TerraformJob> },
-    Report { seen: Kept<Seen>, status: Kept<DesignStatus>, rest: Kept<Rest> },
+    /// the design is on its way out: that nothing is kept is written, then the state goes, then the document
+    Forget,
+    Act {
+        seen: Kept<Seen>,
+        decision: Kept<Decision>,
+    },
+    Claimed {
+        seen: Kept<Seen>,
+        job: Kept<TerraformJob>,
+    },
+    Intended {
+        seen: Kept<Seen>,
+        job: Kept<TerraformJob>,
+    },
+    Report {
+        seen: Kept<Seen>,
+        status: Kept<DesignStatus>,
+        rest: Kept<Rest>,
+    },
 }
 
 /// A reconcile of an approval between its reads and its write.
@@ -186,9 +201,18 @@ pub struct Hands {
 pub enum Hold {
     Begin,
     /// the job and the design were read: job, generation, status, state
-    Prepared { job: Kept<TerraformJob>, design: Design, state: Option<State> },
-    Consumed { job: Kept<TerraformJob>, design: Design },
-    Ready { job: Kept<TerraformJob> },
+    Prepared {
+        job: Kept<TerraformJob>,
+        design: Design,
+        state: Option<State>,
+    },
+    Consumed {
+        job: Kept<TerraformJob>,
+        design: Design,
+    },
+    Ready {
+        job: Kept<TerraformJob>,
+    },
     Recorded,
     Terraform,
     Ended,
@@ -256,7 +280,8 @@ impl Yes {
 pub struct Hooks {
     pub diff: fn(&Desired, &Observed, &Time) -> Decision,
     pub judge: fn(&Approval, &galley::api::approval::ApprovalContext<'_>) -> Result<(), galley::api::approval::Refused>,
-    pub gate: fn(Option<&ActiveOperation>, &ActiveOperation, galley::controllers::gate::Holder, bool) -> galley::controllers::gate::Decision,
+    pub gate:
+        fn(Option<&ActiveOperation>, &ActiveOperation, galley::controllers::gate::Holder, bool) -> galley::controllers::gate::Decision,
     pub next: fn(
         &[galley::controllers::scheduler::Candidate],
         &[galley::controllers::scheduler::Candidate],
@@ -286,6 +311,8 @@ pub struct Model {
     pub built: bool,
     /// every ring of an approval is a step of its own, also one that changes nothing
     pub slow_judge: bool,
+    /// time passes between any two steps, not only at rest
+    pub slow_store: bool,
     /// prove from every n-th resting state that a destroy can be reached
     pub destroy_every: usize,
 }

@@ -411,14 +411,24 @@ impl Hands<'_> {
 
     async fn forget(&self, orphan: bool) -> Result<Done, Error> {
         let (ctx, uid) = (self.ctx, &self.fetched.uid);
+        let mut design = self.fetched.design.clone();
         if !orphan {
+            // First that there is nothing to keep: a crash after the state is removed would else read as its loss.
+            let (old, kept) = (&self.fetched.status, self.fetched.status.clone());
+            let forgotten = DesignStatus { state: None, apply_started: false, ..kept };
+            design = match patch_status(&ctx.client, &design, &value(old)?, &value(&forgotten)?, true).await {
+                Ok(design) => design,
+                Err(error) if error.is_not_found() => design,
+                Err(error) => return Err(error),
+            };
+            faults::pass("design", "forget", "noted");
             ctx.runner.forget(uid).await?;
             for key in ctx.blobs.list(&BlobKey::design_prefix(uid)).await? {
                 ctx.blobs.delete(&key).await?;
             }
         }
         ctx.memo.forget(uid);
-        match set_finalizer(&ctx.client, &self.fetched.design, DESIGN_FINALIZER, false).await {
+        match set_finalizer(&ctx.client, &design, DESIGN_FINALIZER, false).await {
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
