@@ -11,7 +11,7 @@ ifdef CI
 export CARGO_INCREMENTAL := 0
 endif
 
-.PHONY: help demo run build test test-real lint lint-code cover verify crds chart bench clean
+.PHONY: help demo run model crash build test test-real lint lint-code cover verify crds chart bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,13 @@ test: ## every test; closes with "N passed, N failed"
 test-real: ## the tests named real_cluster against the cluster of KUBECONFIG
 	@: $${KUBECONFIG:?name a kubeconfig of a cluster you may write to}
 	@tools/test.sh real_cluster
+
+model: ## the decisions, called by an abstract world: every way within the bounds, walks beyond; 0 counterexamples
+	GALLEY_MODEL=full $(CARGO) test --locked --test model -- --nocapture --test-threads 1
+
+crash: ## Galley dies at every durable moment and nothing is lost or doubled (GALLEY_CRASH_POINTS=200, GALLEY_CRASH_SEED=1)
+	@tools/fetch.sh terraform
+	$(CARGO) test --locked --features faults --test crash
 
 lint: lint-code ## format, clippy, dependencies, generated files and documents
 	$(CARGO) test --locked --quiet --test crds --test documents --test architecture

@@ -8,6 +8,7 @@ pub mod config;
 pub mod telemetry;
 pub mod api;
 pub mod clock;
+pub mod faults;
 pub mod store;
 pub mod blobs;
 pub mod apiserver;

@@ -36,7 +36,7 @@ use crate::store::FsStore;
 use crate::telemetry::Metrics;
 use crate::terraform::{LocalOptions, LocalRunner, OciHost, ReattachHost, ReattachOptions, TargetHosts};
 use crate::validator::Defaults;
-use crate::{http, process};
+use crate::{faults, http, process};
 
 pub use knowledge::Expertise;
 
@@ -59,6 +59,7 @@ impl App {
 impl Composition for App {
     async fn serve(&self, settings: Settings) -> anyhow::Result<()> {
         let shutdown = until_signal()?;
+        faults::arm(self.environment.get(faults::VARIABLE), self.environment.get(faults::RECORD_VARIABLE))?;
         let tokens = Tokens::prepare(&settings)?;
         let metrics = Metrics::install().context("metrics")?;
         let core = Core::open(&settings, &self.environment).await?;

@@ -162,6 +162,7 @@ fn unknown_variables(environment: &Environment) -> Vec<String> {
     environment
         .galley_names()
         .filter(|name| *name != "GALLEY_CONFIG" && !KNOWN.iter().any(|(key, _)| variable(key) == **name))
+        .filter(|name| !cfg!(feature = "faults") || !name.starts_with(crate::faults::VARIABLE))
         .filter(|name| !name.starts_with("GALLEY_SERVICE_") && *name != "GALLEY_PORT" && !name.starts_with("GALLEY_PORT_"))
         .map(|name| format!("{name} is no setting and is ignored; the settings are GALLEY_ and one of: {}", known_names()))
         .collect()

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::Error;
 use crate::api::{MANAGER, NAMESPACE};
+use crate::faults;
 
 /// A document of ours.
 pub trait Document: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Serialize + Debug {}
@@ -36,10 +37,13 @@ pub async fn patch_status<K: Document>(client: &Client, read: &K, old: &Value, n
         body["metadata"] = json!({ "resourceVersion": read.resource_version() });
     }
     let name = read.name_any();
-    documents::<K>(client)
+    faults::pass("status", &K::plural(&()), "before");
+    let written = documents::<K>(client)
         .patch_status(&name, &PatchParams::apply(MANAGER), &Patch::Merge(&body))
         .await
-        .map_err(|source| Error::api("write the status of", K::kind(&()), &name, source))
+        .map_err(|source| Error::api("write the status of", K::kind(&()), &name, source));
+    faults::pass("status", &K::plural(&()), "after");
+    written
 }
 
 /// Adds or removes a finalizer, on the version that was read.
@@ -53,10 +57,13 @@ pub async fn set_finalizer<K: Document>(client: &Client, read: &K, finalizer: &s
     }
     let name = read.name_any();
     let body = json!({ "metadata": { "resourceVersion": read.resource_version(), "finalizers": finalizers } });
-    documents::<K>(client)
+    faults::pass("finalizer", &K::plural(&()), "before");
+    let written = documents::<K>(client)
         .patch(&name, &PatchParams::apply(MANAGER), &Patch::Merge(&body))
         .await
-        .map_err(|source| Error::api("write the finalizers of", K::kind(&()), &name, source))
+        .map_err(|source| Error::api("write the finalizers of", K::kind(&()), &name, source));
+    faults::pass("finalizer", &K::plural(&()), "after");
+    written
 }
 
 /// The value of a status as JSON; what does not encode does not exist in our types, so this cannot fail in practice.

@@ -7,7 +7,8 @@ use kube::ResourceExt;
 use super::documents::{get, patch_status, value};
 use super::{Ctx, Error};
 use crate::api::session::ActiveOperation;
-use crate::api::{Session, SessionStatus, TerraformJob};
+use crate::api::{Session, SessionStatus, TerraformJob, TerraformJobSpec, Time};
+use crate::faults;
 
 /// Kind of the holder that is a Terraform job.
 pub const TERRAFORM_JOB: &str = "TerraformJob";
@@ -58,6 +59,18 @@ pub enum Claim {
     Busy(Box<ActiveOperation>),
 }
 
+/// The operation that a job is.
+pub fn operation(name: &str, spec: &TerraformJobSpec, since: Time) -> ActiveOperation {
+    ActiveOperation {
+        kind: TERRAFORM_JOB.to_owned(),
+        name: name.to_owned(),
+        action: format!("{:?}", spec.action),
+        uid: Some(spec.design_uid.clone()),
+        requested: spec.requested,
+        since,
+    }
+}
+
 /// Claims the gate of a session. A session that does not exist has no other operation, so there is nothing to hold.
 pub async fn claim(ctx: &Ctx, session: &str, wanted: &ActiveOperation) -> Result<Claim, Error> {
     for _ in 0..RACES {
@@ -81,8 +94,12 @@ pub async fn claim(ctx: &Ctx, session: &str, wanted: &ActiveOperation) -> Result
             },
             Decision::Take => {
                 let next = SessionStatus { active_operation: Some(wanted.clone()), ..status.clone() };
+                faults::pass("gate", "claim", "before");
                 match patch_status(&ctx.client, &read, &value(&status)?, &value(&next)?, true).await {
-                    Ok(_) => return Ok(Claim::Held),
+                    Ok(_) => {
+                        faults::pass("gate", "claim", "after");
+                        return Ok(Claim::Held);
+                    }
                     Err(error) if error.is_conflict() => continue,
                     Err(error) => return Err(error),
                 }
@@ -101,8 +118,12 @@ pub async fn release(ctx: &Ctx, session: &str, job: &str) -> Result<(), Error> {
             return Ok(());
         }
         let next = SessionStatus { active_operation: None, ..status.clone() };
+        faults::pass("gate", "release", "before");
         match patch_status(&ctx.client, &read, &value(&status)?, &value(&next)?, true).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                faults::pass("gate", "release", "after");
+                return Ok(());
+            }
             Err(error) if error.is_conflict() => continue,
             Err(error) => return Err(error),
         }

@@ -391,6 +391,33 @@ async fn no_more_than_the_limit_run_at_once_and_everyone_gets_their_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queued_job_that_lost_the_gate_does_not_start_until_it_has_it_again() {
+    let house = House::new().open();
+    house.world(|world| world.hold = true);
+    for session in ["s-0", "s-1"] {
+        house.design(session, DesiredState::Planned, &["a"]).await;
+    }
+    house.world_until("two run", |world| world.running == 2).await;
+    house.design("s-2", DesiredState::Planned, &["a"]).await;
+    house.until("s-2", "a job", |status, _| status.active_job.is_some()).await;
+    let since = crate::clock::Clock::now(&*house.clock);
+    let command =
+        ActiveOperation { kind: "OciCommand".into(), name: "cmd-1".into(), action: "Command".into(), uid: None, requested: true, since };
+    house.set_gate("s-2", Some(&command)).await;
+    house.world(|world| world.hold = false);
+    house.runner.release.notify_waiters();
+    for session in ["s-0", "s-1"] {
+        house.rests(session, "PlanReady").await;
+    }
+    let ran = |world: &mut super::testkit::world::World| world.runs.iter().filter(|(_, design)| design == "s-2").count();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(house.world(ran), 0, "the gate is another operation's");
+    house.set_gate("s-2", None).await;
+    house.rests("s-2", "PlanReady").await;
+    assert_eq!(house.world(ran), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_stops_what_runs_records_it_and_goes_on_after_the_start() {
     let mut house = House::new().open();
     house.world(|world| world.hold = true);

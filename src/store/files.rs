@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::faults;
+
 /// Writers of different keys rarely share one of these; writers of one key always do, which makes compare-and-swap atomic.
 const STRIPES: usize = 64;
 /// Longest file name of the usual Linux file systems, in bytes.
@@ -68,15 +70,20 @@ impl Tree {
         }
         let directory = path.parent().unwrap_or(&self.root);
         make_directory(directory)?;
+        faults::file(self.label, key, "put.before")?;
         let temporary =
             directory.join(format!("{}{}-{}", self.temporary_prefix(), std::process::id(), self.counter.fetch_add(1, Ordering::Relaxed)));
-        let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
+        let written = write_synced(&temporary, bytes)
+            .and_then(|()| faults::file(self.label, key, "put.written"))
+            .and_then(|()| fs::rename(&temporary, &path));
         if let Err(error) = written {
             // Best effort: on a full disk the leftover would make things worse.
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
+        faults::file(self.label, key, "put.renamed")?;
         sync_directory(directory)?;
+        faults::file(self.label, key, "put.synced")?;
         Ok(true)
     }
 
@@ -87,8 +94,12 @@ impl Tree {
         if !holds(&path, &guard)? {
             return Ok(false);
         }
+        faults::file(self.label, key, "delete.before")?;
         match fs::remove_file(&path) {
-            Ok(()) => sync_directory(path.parent().unwrap_or(&self.root))?,
+            Ok(()) => {
+                faults::file(self.label, key, "delete.removed")?;
+                sync_directory(path.parent().unwrap_or(&self.root))?;
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

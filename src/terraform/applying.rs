@@ -14,6 +14,7 @@ use super::{Completed, Control, Error, RunEvent, RunInput, args};
 use crate::api::terraformjob::JobPhase;
 use crate::api::{Reason, WhoActs};
 use crate::blobs::{BlobKey, JobBlob};
+use crate::faults;
 use crate::plan::canonical::sha256_hex;
 use crate::plan::outcome::Ended;
 use crate::plan::{PlanView, StateView, Tracker, diagnostics, state};
@@ -83,6 +84,7 @@ impl LocalRunner {
         let view = StateView::parse(&bytes)
             .map_err(|error| Error::Io { verb: "make an empty state".into(), source: std::io::Error::other(error) })?;
         mirror.store(&view, bytes.clone().into()).await?;
+        faults::pass("terraform", "seed", "mirrored");
         write_private(&job.work.state_file(), &bytes).map_err(io_error("write the empty state"))?;
         Ok(Arc::new(view))
     }

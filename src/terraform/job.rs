@@ -18,6 +18,7 @@ use crate::api::condition::clip;
 use crate::api::design::{Diagnostic, Severity};
 use crate::api::terraformjob::{JobPhase, Progress};
 use crate::blobs::{BlobKey, JobBlob};
+use crate::faults;
 use crate::plan::events::{Event, Line, parse_line};
 use crate::plan::{Tracker, diagnostics};
 use crate::process::{self, Exit, Running, Signal};
@@ -119,8 +120,11 @@ impl Job<'_> {
             stderr: process::Sink::File(err.clone()),
             lifetime: process::Lifetime::EndsWithUs,
         };
+        faults::pass("terraform", stage.name, "before");
         let running = process::spawn(command).await.map_err(|source| Error::Start { program, source })?;
+        faults::pass("terraform", stage.name, "started");
         self.mark_owner(&running, stage.tells_owner).await;
+        faults::pass("terraform", stage.name, "owned");
         self.progress.step = stage.name.to_owned();
         let (line_sender, lines) = mpsc::channel(1024);
         let (state_sender, states) = mpsc::channel(64);
@@ -136,6 +140,7 @@ impl Job<'_> {
             }
         };
         let end = self.attend(&running, follower, lines, stage.reads_events).await;
+        faults::pass("terraform", stage.name, "ended");
         let _ = mirroring.await;
         self.flush_log().await;
         Ok(end)

@@ -12,6 +12,7 @@ use super::workdir::{JobDir, OWNER, Workdir, write_private};
 use super::{Error, Recovered, job};
 use crate::api::terraformjob::{Action, Owner};
 use crate::blobs::{BlobKey, JobBlob};
+use crate::faults;
 use crate::plan::events::parse_line;
 use crate::plan::outcome::Ended;
 use crate::plan::{PlanView, Tracker};
@@ -55,6 +56,7 @@ impl LocalRunner {
         }
         let tidy = work.clone();
         super::blocking_ours(move || tidy.clean_up()).await?;
+        faults::pass("terraform", "recover", "before");
         let settled = self.settle_after_crash(&work, design_uid, job).await?;
         self.remember(design_uid, settled.view.clone());
         let ended = self.reconstruct(design_uid, job, action, &dir, &settled).await?;

@@ -23,12 +23,12 @@ use super::validate::Desired;
 use crate::api::approval::{Channel, Role};
 use crate::api::design::{Applied, DesignStatus, StateRecord};
 use crate::api::names::{JobKey, job_name};
-use crate::api::session::ActiveOperation;
 use crate::api::terraformjob::{Action, PlanReference};
 use crate::api::{
     Approval, ApprovalSpec, ApprovalStatus, DESIGN_FINALIZER, Design, JOB_FINALIZER, MANAGER, NAMESPACE, TerraformJob, TerraformJobSpec,
 };
 use crate::blobs::{BlobKey, JobBlob};
+use crate::faults;
 
 /// What came of a turn: everything report needs.
 #[derive(Debug, Clone)]
@@ -259,14 +259,7 @@ impl Hands<'_> {
             attempt: order.attempt,
             due: order.due,
         });
-        let wanted = ActiveOperation {
-            kind: gate::TERRAFORM_JOB.to_owned(),
-            name: name.clone(),
-            action: format!("{:?}", spec.action),
-            uid: Some(spec.design_uid.clone()),
-            requested: spec.requested,
-            since: ctx.clock.now(),
-        };
+        let wanted = gate::operation(&name, &spec, ctx.clock.now());
         if let Claim::Busy(active) = gate::claim(ctx, &spec.session_ref, &wanted).await? {
             return Ok(Done { base: Some(fetched.design.clone()), status: fetched.status.clone(), rest: Rest::Busy(*active) });
         }
@@ -285,7 +278,9 @@ impl Hands<'_> {
             }
         };
         let rest = Rest::Job { name: name.clone(), action: spec.action, requested: spec.requested, waits: None };
+        faults::pass("job", "intent", "after");
         self.create_job(&name, spec).await?;
+        faults::pass("job", "create", "after");
         Ok(Done { base: Some(base), status, rest })
     }
 
@@ -302,6 +297,7 @@ impl Hands<'_> {
             owner_references: self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         };
+        faults::pass("job", "create", "before");
         let created =
             api.create(&PostParams::default(), &job).await.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source));
         match created {
@@ -415,14 +411,24 @@ impl Hands<'_> {
 
     async fn forget(&self, orphan: bool) -> Result<Done, Error> {
         let (ctx, uid) = (self.ctx, &self.fetched.uid);
+        let mut design = self.fetched.design.clone();
         if !orphan {
+            // First that there is nothing to keep: a crash after the state is removed would else read as its loss.
+            let (old, kept) = (&self.fetched.status, self.fetched.status.clone());
+            let forgotten = DesignStatus { state: None, apply_started: false, ..kept };
+            design = match patch_status(&ctx.client, &design, &value(old)?, &value(&forgotten)?, true).await {
+                Ok(design) => design,
+                Err(error) if error.is_not_found() => design,
+                Err(error) => return Err(error),
+            };
+            faults::pass("design", "forget", "noted");
             ctx.runner.forget(uid).await?;
             for key in ctx.blobs.list(&BlobKey::design_prefix(uid)).await? {
                 ctx.blobs.delete(&key).await?;
             }
         }
         ctx.memo.forget(uid);
-        match set_finalizer(&ctx.client, &self.fetched.design, DESIGN_FINALIZER, false).await {
+        match set_finalizer(&ctx.client, &design, DESIGN_FINALIZER, false).await {
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),

@@ -2,6 +2,8 @@
 //!
 //! Runs on every path, also when the turn failed. `Ready`, `Reconciling` and `Stalled` are computed here and nowhere else.
 
+use std::time::Duration;
+
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::runtime::controller::Action as Requeue;
 use kube::runtime::events::{Event, EventType};
@@ -9,7 +11,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use super::super::documents::{patch_status, value};
-use super::super::{Ctx, Error};
+use super::super::{Ctx, Error, Settings};
 use super::act::{Outcome, record_of, wake};
 use super::fetch::Fetched;
 use super::observe::Observed;
@@ -57,26 +59,26 @@ pub async fn report(ctx: &Ctx, fetched: &Fetched, outcome: Outcome) -> Result<Re
         Err(error) => return Err(error),
     }
     announce(ctx, &base, &old, &next).await;
-    Ok(requeue(ctx, &rest, seen.as_deref(), &now))
+    Ok(again(&ctx.settings, &rest, seen.as_deref(), &now).map_or_else(Requeue::await_change, Requeue::requeue))
 }
 
-fn requeue(ctx: &Ctx, rest: &Rest, seen: Option<&(Desired, Observed)>, now: &Time) -> Requeue {
+/// When to look again without a bell; None: only a bell wakes this design. Pure.
+pub fn again(settings: &Settings, rest: &Rest, seen: Option<&(Desired, Observed)>, now: &Time) -> Option<Duration> {
     let at = match rest {
-        Rest::Continue => return Requeue::requeue(std::time::Duration::ZERO),
+        Rest::Continue => return Some(Duration::ZERO),
         // the holder's end rings through the session; this is for the one that ended unseen
-        Rest::Busy(_) => return Requeue::requeue(ctx.settings.gate_grace),
+        Rest::Busy(_) => return Some(settings.gate_grace),
         // a person supplies the secret or restores the state behind our back: nothing rings
-        Rest::SecretMissing(_) | Rest::StateUnavailable => return Requeue::requeue(ctx.settings.secret_poll),
-        Rest::Error { who: WhoActs::Retry | WhoActs::Waiting, .. } => return Requeue::requeue(ctx.settings.backoff_base),
+        Rest::SecretMissing(_) | Rest::StateUnavailable => return Some(settings.secret_poll),
+        Rest::Error { who: WhoActs::Retry | WhoActs::Waiting, .. } => return Some(settings.backoff_base),
         Rest::RetryAt(_, at) => Some(at.clone()),
         Rest::Synced { due } => due.clone(),
-        Rest::AwaitingApproval(plan) | Rest::PlanReady(plan) => {
+        Rest::AwaitingApproval(plan) => {
             let due = seen.and_then(|(desired, observed)| super::diff::due(desired, observed));
-            // an expiry that has passed rings no more
-            let expiry = Some(plan.expires_at.clone()).filter(|at| at.0 > now.0);
-            [due, expiry].into_iter().flatten().min_by_key(|at| at.0)
+            // the expiry rings also when it passed between the decision and this report
+            [due, Some(plan.expires_at.clone())].into_iter().flatten().min_by_key(|at| at.0)
         }
-        Rest::PlanExpired(_) => seen.and_then(|(desired, observed)| super::diff::due(desired, observed)),
+        Rest::PlanReady(_) | Rest::PlanExpired(_) => seen.and_then(|(desired, observed)| super::diff::due(desired, observed)),
         Rest::Job { .. }
         | Rest::Suspended
         | Rest::Destroyed
@@ -87,10 +89,7 @@ fn requeue(ctx: &Ctx, rest: &Rest, seen: Option<&(Desired, Observed)>, now: &Tim
         | Rest::OwnerUnknown { .. }
         | Rest::Error { who: WhoActs::Stalled, .. } => None,
     };
-    match at {
-        Some(at) => Requeue::requeue(wake(now, &at)),
-        None => Requeue::await_change(),
-    }
+    at.map(|at| wake(now, &at))
 }
 
 /// The whole status. Pure.

@@ -233,7 +233,10 @@ fn fail(next: &mut DesignStatus, job: &TerraformJob, ended: TerraformJobStatus, 
         Action::Refresh => with.digest.unwrap_or(&job.spec.digest).to_owned(),
         Action::Plan | Action::Apply | Action::Destroy => job.spec.digest.clone(),
     };
-    let key = FailureKey { digest, serial: with.serial, request: next.handled_request_id.clone(), destroy };
+    // A job that was cut off leaves its request unhandled; its failure belongs to that request all the same, or nothing
+    // would make the next try wait.
+    let request = job.spec.request_id.clone().or_else(|| next.handled_request_id.clone());
+    let key = FailureKey { digest, serial: with.serial, request, destroy };
     let before = next.last_failure.as_ref().filter(|old| old.key.destroy == key.destroy && old.key.digest == key.digest);
     let attempts = before.map_or(0, |old| old.attempts) + 1;
     let class = ended.who_acts.unwrap_or(WhoActs::Stalled);

@@ -468,6 +468,33 @@ fn a_look_that_nobody_saw_end_is_made_again_at_once_and_later_with_back_off() {
 }
 
 #[test]
+fn a_requested_look_that_is_killed_again_and_again_waits_between_its_tries() {
+    let mut job = ended(Action::Plan, JobPhase::Interrupted, |_| {});
+    job.spec.request_id = Some("r".into());
+    let once = settle(&before(), &job, &with(false));
+    assert_eq!(once.handled_request_id, None, "it was not answered");
+    let desired = present(true).requesting("r", RequestAction::Plan);
+    let observed = |status: DesignStatus| super::observe::Observed { status, ..fresh().state(2) };
+    let Step::IssuePlan(order) = diff(&desired, &observed(once.clone()), &at(30)) else { panic!("tried again at once the first time") };
+    assert_eq!(order.attempt, 1, "another try is another job");
+    let twice = settle(&once, &job, &with(false));
+    assert!(matches!(diff(&desired, &observed(twice), &at(30)), Step::Rest(Rest::RetryAt(..))), "then it waits");
+}
+
+#[test]
+fn an_expiry_that_passes_while_the_report_is_written_still_rings() {
+    let settings = crate::controllers::Settings::new(crate::validator::Defaults {
+        region: String::new(),
+        compartment_id: String::new(),
+        language: crate::api::session::Language::En,
+    });
+    let rest = Rest::AwaitingApproval(Box::new(plan(DIGEST, "", 0)));
+    let wake = super::report::again(&settings, &rest, None, &at(61)).expect("a bell");
+    assert!(wake < Duration::from_secs(1), "{wake:?}");
+    assert_eq!(super::report::again(&settings, &Rest::PlanExpired(Box::new(plan(DIGEST, "", 0))), None, &at(61)), None);
+}
+
+#[test]
 fn a_refused_approval_runs_nothing_and_asks_for_a_new_plan() {
     let job = ended(Action::Apply, JobPhase::Failed, |status| status.reason = Some(Reason::ApprovalRefused));
     let next = settle(&before(), &job, &with(false));

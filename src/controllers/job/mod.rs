@@ -23,6 +23,7 @@ use super::scheduler::Candidate;
 use super::{Ctx, Error, gate};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{JOB_FINALIZER, TerraformJob, TerraformJobStatus};
+use crate::faults;
 
 /// What rings: the metadata of a job.
 pub type Bell = PartialObjectMeta<TerraformJob>;
@@ -167,21 +168,33 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
         let task_ctx = ctx.clone();
         ctx.running.tasks.spawn(
             async move {
-                if let Err(error) = Box::pin(run::run(&task_ctx, &name, token)).await {
+                let ended = Box::pin(run::run(&task_ctx, &name, token)).await;
+                let again = ended.as_ref().map_or_else(Error::is_conflict, |()| true);
+                if let Err(error) = ended {
                     tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
                 }
                 task_ctx.running.leave(&name);
                 launch(&task_ctx, task_ctx.scheduler.done(&name));
+                // A look that was made anew under the same name while this one was still closing was offered in vain.
+                if again && let Err(error) = look_again(name, task_ctx).await {
+                    tracing::debug!(error = %error.chain(), "the ended job is looked at with its next bell");
+                }
             }
             .instrument(span),
         );
     }
 }
 
+/// [`step`] behind a named type: a task that was launched by a step takes another one.
+fn look_again(name: String, ctx: Arc<Ctx>) -> futures::future::BoxFuture<'static, Result<Requeue, Error>> {
+    Box::pin(step(name, ctx))
+}
+
 /// Writes the terminal status, then gives back what the job held.
 pub async fn end(ctx: &Ctx, job: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
     let old = job.status.clone().unwrap_or_default();
     let written = patch_status(&ctx.client, job, &value(&old)?, &value(&ended)?, true).await?;
+    faults::pass("job", "end", "after");
     tracing::info!(phase = ?ended.phase, reason = ?ended.reason, session = %job.spec.session_ref, design = %job.spec.design_ref, "the job ended");
     retire(ctx, &written).await
 }

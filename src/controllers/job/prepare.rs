@@ -13,6 +13,7 @@ use crate::api::design::StateRecord;
 use crate::api::terraformjob::Action;
 use crate::api::{Approval, Design, Reason, TerraformJob, WhoActs};
 use crate::blobs::BlobKey;
+use crate::faults;
 use crate::terraform::RunInput;
 
 /// Why nothing was run.
@@ -146,8 +147,12 @@ async fn consume(ctx: &Ctx, job: &TerraformJob, design: &Design, state: (&str, u
             Err(_) if status.consumed_by.is_some() && !mine => status.clone(),
             Err(refused) => ApprovalStatus { refused: Some(refused.clone()), ..status.clone() },
         };
+        faults::pass("approval", "consume", "before");
         match patch_status(&ctx.client, &approval, &value(&status)?, &value(&next)?, true).await {
-            Ok(_) => return Ok(verdict),
+            Ok(_) => {
+                faults::pass("approval", "consume", "after");
+                return Ok(verdict);
+            }
             Err(error) if error.is_conflict() => continue,
             Err(error) => return Err(error),
         }

@@ -2,20 +2,25 @@
 
 use std::time::Duration;
 
+use kube::ResourceExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::documents::{get, patch_status, value};
+use super::super::gate::{self, Claim};
 use super::super::{Ctx, Error};
 use super::prepare::{Refusal, prepare, refuse};
 use crate::api::approval::{Refused, RefusedReason};
 use crate::api::terraformjob::{JobPhase, Owner};
 use crate::api::{Reason, TerraformJob, TerraformJobStatus, WhoActs};
+use crate::faults;
 use crate::terraform::{Completed, Control, RunEvent};
 
 /// Events between the runner and the record: a burst of progress must not block the pipes of terraform.
 const EVENTS: usize = 256;
+/// A job whose gate is held by another operation goes back to the queue after this.
+const GATE_CHECK: Duration = Duration::from_millis(500);
 /// How often the end is written again while the store does not answer; after that the job is recovered as interrupted.
 const END_TRIES: u32 = 60;
 
@@ -23,6 +28,14 @@ const END_TRIES: u32 = 60;
 pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), Error> {
     let Some(job) = get::<TerraformJob>(&ctx.client, name).await? else { return Ok(()) };
     if job.phase() != JobPhase::Pending || token.is_cancelled() {
+        return Ok(());
+    }
+    // The gate was claimed before the job was made. If that took longer than the grace of a gate (a store that hung), the
+    // claim was taken for a leftover and released: nothing starts without it. Busy: the job goes back to the queue.
+    if let Claim::Busy(active) = gate::claim(ctx, &job.spec.session_ref, &gate::operation(name, &job.spec, ctx.clock.now())).await? {
+        tracing::info!(holder = %active.name, "the gate is held by another operation; the job stays queued");
+        // cancel safe: neither arm holds anything
+        tokio::select! { () = token.cancelled() => {} () = tokio::time::sleep(GATE_CHECK) => {} }
         return Ok(());
     }
     let input = match prepare(ctx, &job).await {
@@ -47,6 +60,7 @@ pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), 
     };
     let job = patch_status(&ctx.client, &job, &value(&old)?, &value(&running)?, true).await?;
     tracing::info!(action = job.spec.action.as_str(), session = %job.spec.session_ref, design = %job.spec.design_ref, "the job starts");
+    faults::pass("job", "running", "after");
     let (sender, receiver) = mpsc::channel(EVENTS);
     let control = Control { cancel: token, grace: ctx.settings.cancel_grace };
     let (result, recorded) = tokio::join!(ctx.runner.run(input, control, sender), record(ctx, &job, running, receiver));
@@ -54,7 +68,8 @@ pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), 
         Ok(completed) => completed_status(ctx, recorded, completed),
         Err(error) => started_nothing(ctx, &job, recorded, error).await?,
     };
-    end_surely(ctx, name, ended).await
+    faults::pass("job", "end", "before");
+    end_surely(ctx, &job, ended).await
 }
 
 /// Writes events: the start at once, progress and states at most once per interval, the newest last.
@@ -169,10 +184,13 @@ async fn started_nothing(
 }
 
 /// The result of an apply is worth more than a try: written until the store answers.
-async fn end_surely(ctx: &Ctx, name: &str, ended: TerraformJobStatus) -> Result<(), Error> {
+async fn end_surely(ctx: &Ctx, started: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
+    let name = started.name_any();
     let mut tries = 0;
     loop {
-        let result = match get::<TerraformJob>(&ctx.client, name).await {
+        let result = match get::<TerraformJob>(&ctx.client, &name).await {
+            // a look that was made anew under the same name is not the one that ended
+            Ok(Some(job)) if job.metadata.uid != started.metadata.uid => return Ok(()),
             Ok(Some(job)) => super::end(ctx, &job, ended.clone()).await,
             Ok(None) => return Ok(()),
             Err(error) => Err(error),

@@ -1,0 +1,215 @@
+//! One Galley that may die at any moment, its data directory, and the simulated cloud read behind its back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use galley::faults;
+use serde_json::Value;
+
+pub const EDITOR: &str = "editor-token-6d1f0a5b2c";
+pub const APPROVER: &str = "approver-token-93be77c1d4";
+/// A start under load; a server that needs longer is stuck.
+const START: Duration = Duration::from_secs(30);
+
+pub struct World {
+    dir: tempfile::TempDir,
+    child: Option<Child>,
+    base: String,
+}
+
+/// What a start came to.
+#[derive(Debug, PartialEq)]
+pub enum Start {
+    Ready(Duration),
+    Died,
+}
+
+impl World {
+    /// A world on a copy of `data`, or on nothing.
+    pub fn new(data: Option<&Path>) -> std::io::Result<World> {
+        let dir = tempfile::Builder::new().prefix("glc").tempdir()?;
+        let world = World { dir, child: None, base: String::new() };
+        if let Some(data) = data {
+            let copied = Command::new("cp").arg("-a").arg(data).arg(world.data()).status()?;
+            if !copied.success() {
+                return Err(std::io::Error::other("cannot copy the data directory"));
+            }
+            // sockets and pids of another place
+            let _ = std::fs::remove_dir_all(world.data().join("run"));
+        }
+        let real = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+            .map(|dir| dir.join("terraform"))
+            .find(|path| path.is_file())
+            .ok_or_else(|| std::io::Error::other("there is no terraform on PATH"))?;
+        let script =
+            format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\nexec '{}' \"$@\"\n", world.file("runs.log").display(), real.display());
+        std::fs::write(world.file("terraform"), script)?;
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(world.file("terraform"), std::fs::Permissions::from_mode(0o755))?;
+        Ok(world)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+    pub fn data(&self) -> PathBuf {
+        self.file("data")
+    }
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.file("server.log")).unwrap_or_default()
+    }
+    /// Points passed so far.
+    pub fn recorded(&self) -> Vec<String> {
+        std::fs::read_to_string(self.file("points.log")).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    /// Starts Galley and waits until it is ready or dead.
+    pub async fn start(&mut self, fault: Option<&str>) -> std::io::Result<Start> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("server.log"))?;
+        let _ = std::fs::remove_file(self.data().join("server.json"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_galley"));
+        command
+            .arg("serve")
+            .env("GALLEY_DATA_DIR", self.data())
+            .env("GALLEY_LISTEN", "127.0.0.1:0")
+            .env("GALLEY_TOKEN", EDITOR)
+            .env("GALLEY_APPROVER_TOKEN", APPROVER)
+            .env("GALLEY_TERRAFORM_BIN", self.file("terraform"))
+            .env("GALLEY_LOG_FORMAT", "json")
+            .env("GALLEY_LOG", "info,galley::controllers=debug")
+            .env(faults::RECORD_VARIABLE, self.file("points.log"))
+            .env_remove("TF_CLI_CONFIG_FILE")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        match fault {
+            Some(fault) => command.env(faults::VARIABLE, fault),
+            None => command.env_remove(faults::VARIABLE),
+        };
+        let began = Instant::now();
+        self.child = Some(command.spawn()?);
+        while began.elapsed() < START {
+            if self.died() {
+                return Ok(Start::Died);
+            }
+            if let Some(base) = self.read_base()
+                && reqwest::get(format!("{base}/readyz")).await.is_ok_and(|answer| answer.status().is_success())
+            {
+                self.base = base;
+                return Ok(Start::Ready(began.elapsed()));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Err(std::io::Error::other(format!("not ready after {START:?}")))
+    }
+
+    fn read_base(&self) -> Option<String> {
+        let value: Value = serde_json::from_str(&std::fs::read_to_string(self.data().join("server.json")).ok()?).ok()?;
+        ["base_url", "baseUrl", "url"].iter().find_map(|key| value[*key].as_str()).map(|text| text.trim_end_matches('/').to_owned())
+    }
+
+    /// True once the process has ended.
+    pub fn died(&mut self) -> bool {
+        let works = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+        if !works {
+            self.child = None;
+        }
+        !works
+    }
+
+    /// Ends it: nothing more is wanted of it.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Stops it as an operator would.
+    pub async fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), nix::sys::signal::Signal::SIGTERM);
+        let began = Instant::now();
+        while matches!(child.try_wait(), Ok(None)) && began.elapsed() < START {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    pub fn kube(&self, token: &str) -> Option<kube::Client> {
+        let uri: http::Uri = format!("{}/k8s/{token}", self.base).parse().ok()?;
+        let mut config = kube::Config::new(uri);
+        config.default_namespace = "default".into();
+        config.connect_timeout = Some(Duration::from_secs(5));
+        config.read_timeout = Some(Duration::from_secs(20));
+        kube::Client::try_from(config).ok()
+    }
+
+    /// Arguments of every `terraform apply` that was started.
+    pub fn applies(&self) -> Vec<String> {
+        let runs = std::fs::read_to_string(self.file("runs.log")).unwrap_or_default();
+        runs.lines().filter(|line| line.starts_with("apply")).map(str::to_owned).collect()
+    }
+
+    pub fn cloud(&self, uid: &str) -> galley::sandbox::Cloud {
+        galley::sandbox::Cloud::open(self.data().join("sandbox").join(uid)).expect("the cloud opens")
+    }
+
+    /// Resources of the cloud: address (or type and fingerprint where there is no tag) → ids.
+    pub fn in_cloud(&self, uid: &str) -> BTreeMap<String, Vec<String>> {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if !self.data().join("sandbox").join(uid).exists() {
+            return found;
+        }
+        for resource in self.cloud(uid).list().expect("the cloud lists") {
+            let key = match resource.address() {
+                Some(address) => address.to_owned(),
+                None => format!("{}:{}", resource.resource_type, fingerprint(&resource.attributes)),
+            };
+            found.entry(key).or_default().push(resource.id);
+        }
+        found
+    }
+
+    /// Addresses of the state file; None when it is torn or absent.
+    pub fn in_state(&self, uid: &str) -> Option<BTreeSet<String>> {
+        let bytes = std::fs::read(self.data().join("work").join(uid).join("terraform.tfstate")).ok()?;
+        let state: Value = serde_json::from_slice(&bytes).ok()?;
+        let managed = state["resources"].as_array()?.iter().filter(|resource| resource["mode"] == "managed");
+        Some(
+            managed
+                .filter(|resource| resource["instances"].as_array().is_some_and(|list| !list.is_empty()))
+                .filter_map(|resource| Some(format!("{}.{}", resource["type"].as_str()?, resource["name"].as_str()?)))
+                .collect(),
+        )
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.kill();
+        // whatever still works in this directory belongs to this world
+        let Ok(entries) = std::fs::read_dir("/proc") else { return };
+        let here = self.dir.path().display().to_string();
+        for entry in entries.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let cwd = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default()).into_owned();
+            if pid != std::process::id() as i32 && (cwd.starts_with(self.dir.path()) || command.contains(&here)) {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+/// What makes an untagged resource the same as another: everything but ids and times.
+fn fingerprint(attributes: &Value) -> String {
+    let mut attributes = attributes.clone();
+    if let Some(map) = attributes.as_object_mut() {
+        map.retain(|key, _| key != "id" && !key.ends_with("_id") && !key.starts_with("time_"));
+    }
+    galley::api::names::sha256_hex(attributes.to_string())[..12].to_owned()
+}
