@@ -32,9 +32,13 @@ pub async fn measure() -> Found {
         let arguments = json!({"title": format!("Customer {number}"), "target": "sandbox"});
         writes.push(rpc.timed("create_session", &arguments).await.1);
     }
+    found.note(crate::server::medium(&world));
     let writes = spread(writes).expect("samples");
     found.figure("session write, fs store, durable, p99", Figure::Measured(writes.p99));
-    found.note(format!("session write: create_session over HTTP, {WRITES} one after the other, median {:.2} ms, slowest {:.2} ms", writes.p50, writes.max));
+    found.note(format!(
+        "session write: create_session over HTTP, {WRITES} one after the other, median {:.2} ms, slowest {:.2} ms",
+        writes.p50, writes.max
+    ));
 
     // those sessions get their design, and as many more come until the crowd is there
     let names: Vec<Value> = rpc_sessions(&mut rpc).await;
@@ -68,11 +72,8 @@ pub async fn measure() -> Found {
 
 /// The worst CPU and the worst p99 of the light tools.
 async fn light(world: &World, rpc: &mut Rpc, session: &Value, present: usize, found: &mut Found) -> (f64, f64) {
-    let rows = [
-        ("get_session", json!({ "session_id": session })),
-        ("get_status", json!({ "session_id": session })),
-        ("list_sessions", json!({})),
-    ];
+    let rows =
+        [("get_session", json!({ "session_id": session })), ("get_status", json!({ "session_id": session })), ("list_sessions", json!({}))];
     let (mut worst_cpu, mut worst_wall) = (0.0_f64, 0.0_f64);
     let mut words = Vec::new();
     for (tool, arguments) in &rows {

@@ -22,7 +22,10 @@ pub async fn measure() -> Found {
     }
     let spread = spread(samples).expect("samples");
     found.figure("recovery after kill -9", Figure::Measured(spread.p50));
-    found.note(format!("recovery: {CRASHES} crashes in the middle of an apply, from the restart to the job Interrupted, slowest {:.0} ms", spread.max));
+    found.note(format!(
+        "recovery: {CRASHES} crashes in the middle of an apply, from the restart to the job Interrupted, slowest {:.0} ms",
+        spread.max
+    ));
     found
 }
 

@@ -24,7 +24,15 @@ struct Nothing;
 
 #[async_trait]
 impl Lookup for Nothing {
-    async fn find(&self, _: &str, _: Target, _: &str, _: &str, _: &serde_json::Value, _: &BTreeSet<String>) -> Result<Option<String>, terraform::Error> {
+    async fn find(
+        &self,
+        _: &str,
+        _: Target,
+        _: &str,
+        _: &str,
+        _: &serde_json::Value,
+        _: &BTreeSet<String>,
+    ) -> Result<Option<String>, terraform::Error> {
         Ok(None)
     }
 }

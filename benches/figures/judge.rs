@@ -30,7 +30,11 @@ pub fn measure() -> Found {
         });
         let spread = spread.expect("samples");
         found.figure(bar, Figure::Part(spread.p99, NO_RULES));
-        found.note(format!("validation of {count} components: p99 above, median {:.2} ms, {} findings", spread.p50, verdict.findings.len()));
+        found.note(format!(
+            "validation of {count} components: p99 above, median {:.2} ms, {} findings",
+            spread.p50,
+            verdict.findings.len()
+        ));
     }
     found
 }

@@ -90,7 +90,9 @@ const GROUPS: &[Group] = &[
 /// Processor, cores, memory and kernel: figures mean nothing without the machine they were made on.
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let value = |text: &str, key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(|rest| rest.trim_start_matches([' ', ':', '\t']).to_owned());
+    let value = |text: &str, key: &str| {
+        text.lines().find_map(|line| line.strip_prefix(key)).map(|rest| rest.trim_start_matches([' ', ':', '\t']).to_owned())
+    };
     let model = value(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown processor".to_owned());
     let memory = value(&read("/proc/meminfo"), "MemTotal").and_then(|text| text.split(' ').next()?.parse::<f64>().ok()).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -129,7 +131,8 @@ fn main() -> ExitCode {
             Err(broken) => {
                 let panic = broken.into_panic();
                 let why = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-                let why: String = why.unwrap_or_else(|| "it broke".to_owned()).lines().next().unwrap_or_default().chars().take(200).collect();
+                let why: String =
+                    why.unwrap_or_else(|| "it broke".to_owned()).lines().next().unwrap_or_default().chars().take(200).collect();
                 group.bars.iter().for_each(|bar| {
                     figures.insert(bar, Figure::Nothing(why.clone()));
                 });

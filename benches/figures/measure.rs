@@ -185,6 +185,21 @@ pub fn wall(samples: usize, mut work: impl FnMut()) -> Option<Spread> {
     spread((0..samples).map(once).collect())
 }
 
+/// What the medium alone takes for one durable write as the store does it: file, fsync, rename, fsync of the directory.
+/// Beside a figure that waits for the disk it says how much of it is the disk's.
+pub fn medium(directory: &std::path::Path) -> Option<Spread> {
+    let (temporary, place) = (directory.join("medium.tmp"), directory.join("medium"));
+    let once = || -> std::io::Result<()> {
+        std::fs::write(&temporary, [b'x'; 4096])?;
+        std::fs::File::open(&temporary)?.sync_all()?;
+        std::fs::rename(&temporary, &place)?;
+        std::fs::File::open(directory)?.sync_all()
+    };
+    let mut refused = false;
+    let spread = wall(200, || refused |= once().is_err());
+    spread.filter(|_| !refused)
+}
+
 /// CPU milliseconds of this process for each call of `work`, all threads counted.
 pub fn cpu(calls: u32, mut work: impl FnMut()) -> f64 {
     work();
@@ -265,7 +280,11 @@ mod tests {
         let text = report.text();
         assert!(report.missed());
         assert!(
-            text.contains("3.25 ms") && text.contains("bar      10 ms") && text.contains("123 MiB") && text.contains("MISSED") && text.contains("no clock"),
+            text.contains("3.25 ms")
+                && text.contains("bar      10 ms")
+                && text.contains("123 MiB")
+                && text.contains("MISSED")
+                && text.contains("no clock"),
             "{text}"
         );
         assert!(text.ends_with("1 met, 1 missed, 1 not measured\n"), "{text}");
@@ -286,7 +305,8 @@ mod tests {
         assert!(cost > 0.0, "{cost}");
         assert!(wall(5, || std::hint::black_box(())).is_some());
         assert!(resident(std::process::id()).is_some_and(|mebibytes| mebibytes > 0.5));
-        assert!(cpu_time_of(std::process::id()).is_some());
+        assert!(cpu_time_of(std::process::id()).is_some() && peak(std::process::id()).is_some());
+        assert!(medium(tempfile::tempdir().expect("a directory").path()).is_some());
         assert_eq!(resident(u32::MAX), None);
         assert_eq!(field("Name:\tx\nVmRSS:\t    2048 kB\n", "VmRSS:"), Some(2.0));
     }

@@ -23,9 +23,9 @@ use crate::world::World;
 const PAIRS: usize = 12;
 
 pub async fn measure() -> Found {
-    let terraform = galley::config::Environment::read().get("PATH").and_then(|path| {
-        std::env::split_paths(path).map(|dir| dir.join("terraform")).find(|path| path.is_file())
-    });
+    let terraform = galley::config::Environment::read()
+        .get("PATH")
+        .and_then(|path| std::env::split_paths(path).map(|dir| dir.join("terraform")).find(|path| path.is_file()));
     let terraform = terraform.expect("terraform on PATH");
     let world = World::start_with(&[("GALLEY_TERRAFORM_BIN", terraform.to_str().expect("text"))]).await;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
@@ -62,7 +62,8 @@ async fn planned(world: &World, name: &str) -> Duration {
 /// The same files in another directory, with a provider process of their own.
 async fn by_hand(world: &World, terraform: &Path, name: &str, number: usize) -> Duration {
     let uid = world.uid(name).await;
-    let digest = world.status(name).await.plan.map(|plan| plan.digest);
+    let design = world.until(name, "a plan", |design| design.status.as_ref().is_some_and(|status| status.plan.is_some())).await;
+    let digest = design.status.and_then(|status| status.plan).map(|plan| plan.digest);
     let blob = world.data_dir().join("blobs/designs").join(&uid).join("rendered").join(digest.expect("a plan")).join("files.json");
     let inputs: Inputs = serde_json::from_slice(&std::fs::read(blob).expect("inputs")).expect("inputs");
     let dir: PathBuf = world.dir.path().join(format!("hand{number}"));
@@ -83,11 +84,17 @@ async fn by_hand(world: &World, terraform: &Path, name: &str, number: usize) -> 
     env.insert("HOME".into(), dir.display().to_string());
     env.extend(inputs.variables.iter().map(|(name, value)| (format!("TF_VAR_{name}"), value.clone())));
     env.extend(inputs.secrets.iter().map(|name| (format!("TF_VAR_{name}"), "Made-up_1234567890".to_owned())));
-    let host = ReattachHost::new(ReattachOptions::sandbox(env!("CARGO_BIN_EXE_galley"), world.dir.path().join("hands"), dir.join("cloud")));
+    let mut options = ReattachOptions::sandbox(env!("CARGO_BIN_EXE_galley"), world.dir.path().join("hands"), dir.join("cloud"));
+    options.args.extend(["--idle".to_owned(), "60".to_owned()]);
+    let host = ReattachHost::new(options);
 
     let start = Instant::now();
     env.extend(host.prepare(&format!("hand{number}"), Target::Sandbox, &inputs.types).await.expect("provider"));
-    for arguments in [&["init", "-input=false", "-no-color"][..], &["plan", "-input=false", "-no-color", "-out=plan.bin"], &["show", "-json", "plan.bin"]] {
+    for arguments in [
+        &["init", "-input=false", "-no-color"][..],
+        &["plan", "-input=false", "-no-color", "-out=plan.bin"],
+        &["show", "-json", "plan.bin"],
+    ] {
         let output = Command::new(terraform).args(arguments).current_dir(&dir).env_clear().envs(&env).output().expect("terraform");
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -55,7 +55,12 @@ async fn watch(world: &World) -> mpsc::UnboundedReceiver<(Instant, TerraformJob)
     receiver
 }
 
-async fn accepted_to_pending(world: &World, names: &[String], jobs: &mut mpsc::UnboundedReceiver<(Instant, TerraformJob)>, found: &mut Found) {
+async fn accepted_to_pending(
+    world: &World,
+    names: &[String],
+    jobs: &mut mpsc::UnboundedReceiver<(Instant, TerraformJob)>,
+    found: &mut Found,
+) {
     let mut samples = Vec::new();
     for name in names.iter().take(EDITS) {
         world.edit(name, json!({"desiredState": "Planned"})).await;
@@ -75,9 +80,13 @@ async fn accepted_to_pending(world: &World, names: &[String], jobs: &mut mpsc::U
         world.edit(name, json!({"desiredState": "Draft"})).await;
         until_judged(world, name).await;
     }
+    found.note(crate::server::medium(world));
     let spread = spread(samples).expect("samples");
     found.figure("edit accepted to job Pending, p99", Figure::Measured(spread.p99));
-    found.note(format!("edit to Pending: 19 components, {EDITS} edits one after the other, median {:.1} ms, slowest {:.1} ms", spread.p50, spread.max));
+    found.note(format!(
+        "edit to Pending: 19 components, {EDITS} edits one after the other, median {:.1} ms, slowest {:.1} ms",
+        spread.p50, spread.max
+    ));
 }
 
 /// Every design is edited at once and has one slot to share; their provider processes run since the edits before.
@@ -103,13 +112,18 @@ async fn free_to_started(world: &World, names: &[String], starts: &std::path::Pa
     let text = std::fs::read_to_string(starts).expect("starts");
     let started: Vec<f64> = text.lines().skip(before).filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
     // the first process between two ends is the next job's
-    let next = |pair: &[f64]| started.iter().find(|start| **start >= pair[0] && **start <= pair[1]).map(|start| Duration::from_secs_f64(start - pair[0]));
+    let next = |pair: &[f64]| {
+        started.iter().find(|start| **start >= pair[0] && **start <= pair[1]).map(|start| Duration::from_secs_f64(start - pair[0]))
+    };
     let samples: Vec<Duration> = ends.windows(2).filter_map(next).collect();
     assert!(samples.len() * 10 >= names.len() * 8, "{} starts for {} ends", samples.len(), ends.len());
     let count = samples.len();
     let spread = spread(samples).expect("samples");
     found.figure("slot free to process started, p99", Figure::Measured(spread.p99));
-    found.note(format!("slot free to terraform started: {count} jobs on one slot, median {:.1} ms, slowest {:.1} ms", spread.p50, spread.max));
+    found.note(format!(
+        "slot free to terraform started: {count} jobs on one slot, median {:.1} ms, slowest {:.1} ms",
+        spread.p50, spread.max
+    ));
 }
 
 /// Seconds since the epoch of every "the job ended" in the server's log, oldest first: written when the end is durable,

@@ -141,7 +141,8 @@ pub fn stopwatch(dir: &Path) -> (PathBuf, PathBuf) {
 /// databases and buckets that talk to each other.
 pub fn design(count: usize) -> Value {
     let subnets = (count / 8).max(2);
-    let mut components = vec![json!({"id": "vcn", "serviceType": "vcn", "displayName": "Platform VCN", "config": {"cidr_block": "10.0.0.0/16"}})];
+    let mut components =
+        vec![json!({"id": "vcn", "serviceType": "vcn", "displayName": "Platform VCN", "config": {"cidr_block": "10.0.0.0/16"}})];
     let mut connections = Vec::new();
     for number in 0..subnets {
         let id = format!("subnet{number}");
@@ -157,12 +158,15 @@ pub fn design(count: usize) -> Value {
                 components.push(json!({"id": id, "serviceType": "adb", "displayName": format!("Database {number}"), "config": {"workload_type": "ATP"}}));
                 connections.push(json!({"sourceId": id, "targetId": subnet, "connectionType": "deployed_in"}));
             }
-            1 => components.push(json!({"id": id, "serviceType": "objectstorage", "displayName": format!("data-lake-{number}"), "config": {}})),
+            1 => components
+                .push(json!({"id": id, "serviceType": "objectstorage", "displayName": format!("data-lake-{number}"), "config": {}})),
             _ => {
                 components.push(json!({"id": id, "serviceType": "compute", "displayName": format!("App server {number}"),
                     "config": {"shape": "VM.Standard.E4.Flex", "ocpus": 1, "memory_in_gbs": 8, "image_os": "Oracle Linux 9"}}));
                 connections.push(json!({"sourceId": id, "targetId": subnet, "connectionType": "deployed_in"}));
-                connections.push(json!({"sourceId": id, "targetId": format!("part{}", number - number % 4), "connectionType": "private_endpoint"}));
+                connections.push(
+                    json!({"sourceId": id, "targetId": format!("part{}", number - number % 4), "connectionType": "private_endpoint"}),
+                );
             }
         }
         number += 1;
@@ -173,7 +177,9 @@ pub fn design(count: usize) -> Value {
 /// The same as the tool `save_architecture` takes it.
 pub fn as_arguments(session: &Value, design: &Value) -> Value {
     let renamed = |items: &Value, names: &[(&str, &str)]| -> Vec<Value> {
-        let rename = |item: &Value| names.iter().filter(|(from, _)| !item[*from].is_null()).map(|(from, to)| ((*to).to_owned(), item[*from].clone())).collect();
+        let rename = |item: &Value| {
+            names.iter().filter(|(from, _)| !item[*from].is_null()).map(|(from, to)| ((*to).to_owned(), item[*from].clone())).collect()
+        };
         items.as_array().expect("a list").iter().map(rename).map(Value::Object).collect()
     };
     json!({
@@ -185,5 +191,15 @@ pub fn as_arguments(session: &Value, design: &Value) -> Value {
 
 /// Waits until the design was judged in its present generation.
 pub async fn until_judged(world: &World, name: &str) {
-    world.until(name, "judged", |design| design.status.as_ref().is_some_and(|status| status.observed_generation == design.metadata.generation)).await;
+    world
+        .until(name, "judged", |design| {
+            design.status.as_ref().is_some_and(|status| status.observed_generation == design.metadata.generation)
+        })
+        .await;
+}
+
+/// How fast the disk under the world is at this moment, in words.
+pub fn medium(world: &World) -> String {
+    let alone = measure::medium(world.dir.path()).expect("the disk takes a write");
+    format!("the disk alone: one durable write at that moment, median {:.2} ms, p99 {:.2} ms", alone.p50, alone.p99)
 }
