@@ -12,7 +12,7 @@ use crate::api::design::Target;
 use crate::cli::args::SandboxProviderArgs;
 use crate::http::admin::{AdminError, Fault as WantedFault, SandboxAdmin};
 use crate::render::schema::Schema;
-use crate::sandbox::{CannedFault, Cloud, CloudResource, Error as SandboxError, Fault, FaultOperation, OciError, provider};
+use crate::sandbox::{CannedFault, Cloud, Error as SandboxError, CloudResource, Fault, FaultOperation, OciError, provider};
 use crate::terraform::{self, Lookup};
 
 /// `galley sandbox-provider`: serves one design's cloud until it is idle.
@@ -54,9 +54,7 @@ fn admin(error: SandboxError) -> AdminError {
     let text = error.to_string();
     match error {
         SandboxError::NotFound { .. } => AdminError::NotFound(text),
-        SandboxError::Io { .. } | SandboxError::Corrupt { .. } | SandboxError::Encode { .. } | SandboxError::Closed => {
-            AdminError::Unavailable(text)
-        }
+        SandboxError::Io { .. } | SandboxError::Corrupt { .. } | SandboxError::Encode { .. } | SandboxError::Closed => AdminError::Unavailable(text),
         SandboxError::UnknownPath { .. }
         | SandboxError::WrongType { .. }
         | SandboxError::NotEditable { .. }
@@ -110,10 +108,7 @@ impl SandboxAdmin for Clouds {
         let WantedFault { resource_type, operation, status, code, message, times, delay_ms } = fault;
         let name = if operation == "*" { "any" } else { operation.as_str() };
         let Some(operation) = FaultOperation::parse(name) else {
-            return Err(AdminError::Invalid(format!(
-                "{operation} is no operation; allowed are {} and *",
-                FaultOperation::NAMES.join(", ")
-            )));
+            return Err(AdminError::Invalid(format!("{operation} is no operation; allowed are {} and *", FaultOperation::NAMES.join(", "))));
         };
         let usual = CannedFault::ALL
             .into_iter()

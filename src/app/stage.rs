@@ -75,11 +75,7 @@ impl Backstage for Stage {
         let resources = tokio::task::spawn_blocking(move || Cloud::open(dir)?.list()).await??;
         // a part of another resource has a composite import id; Terraform knows it by its own
         let own_id = |resource: &crate::sandbox::CloudResource| resource.text("id").unwrap_or(&resource.id).to_owned();
-        let seen = resources.into_iter().map(|resource| CloudResource {
-            id: own_id(&resource),
-            kind: resource.resource_type,
-            attributes: resource.attributes,
-        });
+        let seen = resources.into_iter().map(|resource| CloudResource { id: own_id(&resource), kind: resource.resource_type, attributes: resource.attributes });
         Ok(seen.collect())
     }
 

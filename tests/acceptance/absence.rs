@@ -12,8 +12,7 @@ async fn destroy(world: &World, name: &str) {
     let design = world
         .until(name, "a destroy plan", |design| {
             let plan = design.status.as_ref().and_then(|status| status.plan.clone());
-            ready_reason(design) == "AwaitingApproval"
-                && plan.is_some_and(|plan| plan.destroy && Some(plan.generation) == design.metadata.generation)
+            ready_reason(design) == "AwaitingApproval" && plan.is_some_and(|plan| plan.destroy && Some(plan.generation) == design.metadata.generation)
         })
         .await;
     let plan = design.status.and_then(|status| status.plan).expect("plan");
@@ -78,8 +77,7 @@ async fn deleting_the_document_waits_for_the_destroy_and_the_destroy_for_its_app
     world.designs().delete(&name, &DeleteParams::default()).await.expect("delete");
     world
         .until(&name, "a destroy plan that waits", |design| {
-            ready_reason(design) == "AwaitingApproval"
-                && design.status.as_ref().and_then(|status| status.plan.as_ref()).is_some_and(|plan| plan.destroy)
+            ready_reason(design) == "AwaitingApproval" && design.status.as_ref().and_then(|status| status.plan.as_ref()).is_some_and(|plan| plan.destroy)
         })
         .await;
     assert!(!world.cloud_of(&uid).list().expect("cloud").is_empty(), "nothing is destroyed before the approval");

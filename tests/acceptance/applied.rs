@@ -15,17 +15,9 @@ async fn state_cloud_and_status_name_the_same_resources_and_nothing_is_left_to_d
     let uid = world.uid(&name).await;
     let work = world.work_dir(&uid);
 
-    let listed: BTreeSet<String> =
-        terraform(&work, &["state", "list"], &[]).1.lines().map(str::to_owned).filter(|line| !line.starts_with("data.")).collect();
-    let status: BTreeSet<String> = design
-        .status
-        .as_ref()
-        .and_then(|status| status.resources.as_ref())
-        .expect("resources")
-        .items
-        .iter()
-        .map(|item| item.address.clone())
-        .collect();
+    let listed: BTreeSet<String> = terraform(&work, &["state", "list"], &[]).1.lines().map(str::to_owned).filter(|line| !line.starts_with("data.")).collect();
+    let status: BTreeSet<String> =
+        design.status.as_ref().and_then(|status| status.resources.as_ref()).expect("resources").items.iter().map(|item| item.address.clone()).collect();
     let tagged_or_like = world.cloud(&name).await.list().expect("cloud").len();
     assert_eq!(listed, status, "terraform state list = status.resources");
     assert_eq!(listed.len(), tagged_or_like, "terraform state list = the cloud");

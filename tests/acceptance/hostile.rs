@@ -7,21 +7,10 @@ use crate::world::{EDITOR, World};
 /// (reason, arguments of save_architecture beside session_id, code, text that the error must contain)
 fn table() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     let vcn = json!({"id": "net", "service_type": "vcn", "config": {"cidr_block": "10.0.0.0/16"}});
-    let many: Vec<Value> =
-        (0..201).map(|number| json!({"id": format!("b{number}"), "service_type": "objectstorage", "config": {}})).collect();
+    let many: Vec<Value> = (0..201).map(|number| json!({"id": format!("b{number}"), "service_type": "objectstorage", "config": {}})).collect();
     vec![
-        (
-            "an unknown service type",
-            json!({"components": [{"id": "x", "service_type": "mainframe", "config": {}}]}),
-            "invalid_design",
-            "mainframe",
-        ),
-        (
-            "an unknown key",
-            json!({"components": [{"id": "net", "service_type": "vcn", "config": {"cidr_block": "10.0.0.0/16", "shade": "green"}}]}),
-            "invalid_design",
-            "shade",
-        ),
+        ("an unknown service type", json!({"components": [{"id": "x", "service_type": "mainframe", "config": {}}]}), "invalid_design", "mainframe"),
+        ("an unknown key", json!({"components": [{"id": "net", "service_type": "vcn", "config": {"cidr_block": "10.0.0.0/16", "shade": "green"}}]}), "invalid_design", "shade"),
         (
             "a value outside the choices",
             json!({"components": [{"id": "lake", "service_type": "objectstorage", "config": {"storage_tier": "Lukewarm"}}]}),
@@ -140,11 +129,8 @@ async fn display_names_of_any_language_and_any_syntax_reach_the_cloud_unchanged(
     let name = world.create(json!({"target": "sandbox", "components": components, "connections": []})).await;
     world.apply(&name).await;
     let cloud = world.cloud(&name).await.list().expect("cloud");
-    let found: Vec<&str> = cloud
-        .iter()
-        .filter(|resource| resource.resource_type == "oci_core_vcn")
-        .filter_map(|resource| resource.attributes["display_name"].as_str())
-        .collect();
+    let found: Vec<&str> =
+        cloud.iter().filter(|resource| resource.resource_type == "oci_core_vcn").filter_map(|resource| resource.attributes["display_name"].as_str()).collect();
     assert_eq!(found.len(), names.len(), "one VCN each and no other: {found:?}");
     for name in names {
         assert!(found.contains(&name), "{name:?} is not in the cloud as it was given: {found:?}");

@@ -10,11 +10,7 @@ use crate::world::{APPROVER, EDITOR, World, large};
 fn files(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() {
-            files(&path, into)
-        } else if path.is_file() {
-            into.push(path)
-        }
+        if path.is_dir() { files(&path, into) } else if path.is_file() { into.push(path) }
     }
 }
 
@@ -31,8 +27,7 @@ async fn a_generated_password_is_in_the_cloud_and_the_secrets_blob_and_nowhere_e
 
     let blob = world.data_dir().join("blobs").join("designs").join(&uid).join("secrets.json");
     let book: serde_json::Value = serde_json::from_slice(&std::fs::read(&blob).expect("secrets blob")).expect("json");
-    let password =
-        book.as_object().and_then(|map| map.values().next()).and_then(|entry| entry["value"].as_str()).expect("a password").to_owned();
+    let password = book.as_object().and_then(|map| map.values().next()).and_then(|entry| entry["value"].as_str()).expect("a password").to_owned();
     assert!(password.len() >= 12, "long enough for OCI");
     let cloud = world.cloud(&name).await.list().expect("cloud");
     assert!(cloud.iter().any(|resource| resource.attributes["admin_password"] == json!(password)), "the cloud has it");
@@ -56,9 +51,7 @@ async fn a_generated_password_is_in_the_cloud_and_the_secrets_blob_and_nowhere_e
     let designs = serde_json::to_string(&world.designs().list(&Default::default()).await.expect("list").items).expect("json");
     let jobs = serde_json::to_string(&world.jobs().list(&Default::default()).await.expect("list").items).expect("json");
     let metrics = reqwest::get(format!("{}/metrics", world.base())).await.expect("metrics").text().await.expect("text");
-    for (what, text) in
-        [("MCP answers", &said), ("designs", &designs), ("jobs", &jobs), ("metrics", &metrics), ("server log", &world.server_log())]
-    {
+    for (what, text) in [("MCP answers", &said), ("designs", &designs), ("jobs", &jobs), ("metrics", &metrics), ("server log", &world.server_log())] {
         assert!(!text.contains(&password), "the password is in {what}");
         for token in [EDITOR, APPROVER] {
             assert!(!text.contains(token), "a token is in {what}");

@@ -72,8 +72,10 @@ async fn an_explicit_request_during_an_apply_is_refused_with_job_kind_and_age_an
             design.status.as_ref().and_then(|status| status.active_job.as_ref()).is_some_and(|job| job.contains("-apply-"))
         })
         .await;
-    let error =
-        mcp.call("set_desired_state", json!({"session_id": name, "desired_state": "Applied", "request": "Plan"})).await.expect_err("busy");
+    let error = mcp
+        .call("set_desired_state", json!({"session_id": name, "desired_state": "Applied", "request": "Plan"}))
+        .await
+        .expect_err("busy");
     assert_eq!(error["code"], "session_busy", "{error}");
     assert!(error["details"]["job"].as_str().is_some_and(|job| job.contains("-apply-")), "{error}");
     assert!(error["details"]["kind"].is_string() && error["details"]["age_seconds"].is_number(), "{error}");
@@ -87,8 +89,7 @@ async fn an_explicit_request_during_an_apply_is_refused_with_job_kind_and_age_an
     let design = world
         .until(&name, "a plan for the edit", |design| {
             let plan = design.status.as_ref().and_then(|status| status.plan.clone());
-            crate::world::ready_reason(design) == "AwaitingApproval"
-                && plan.is_some_and(|plan| Some(plan.generation) == edited.metadata.generation)
+            crate::world::ready_reason(design) == "AwaitingApproval" && plan.is_some_and(|plan| Some(plan.generation) == edited.metadata.generation)
         })
         .await;
     let plan = design.status.and_then(|status| status.plan).expect("plan");
@@ -106,8 +107,7 @@ async fn a_background_drift_check_is_cancelled_for_the_person() {
     let uid_path = world.data_dir();
     let changed = age(&uid_path, &name);
     assert!(changed, "the stored design has a checkedAt");
-    let cloud =
-        galley::sandbox::Cloud::open(&world.data_dir().join("sandbox").join(only_entry(&world.data_dir().join("sandbox")))).expect("cloud");
+    let cloud = galley::sandbox::Cloud::open(&world.data_dir().join("sandbox").join(only_entry(&world.data_dir().join("sandbox")))).expect("cloud");
     cloud.delay(crate::world::on("read"), "*", Duration::from_millis(500)).expect("slow");
     world.launch().await;
     let jobs = world.jobs();
@@ -154,9 +154,7 @@ fn age(dir: &std::path::Path, name: &str) -> bool {
             if age(&path, name) {
                 return true;
             }
-        } else if path.to_string_lossy().contains("designs")
-            && path.file_name().is_some_and(|file| file.to_string_lossy() == format!("{name}.json"))
-        {
+        } else if path.to_string_lossy().contains("designs") && path.file_name().is_some_and(|file| file.to_string_lossy() == format!("{name}.json")) {
             let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).expect("document")).expect("json");
             if document["status"]["applied"]["checkedAt"].is_string() {
                 document["status"]["applied"]["checkedAt"] = json!("2026-01-01T00:00:00Z");
@@ -169,12 +167,7 @@ fn age(dir: &std::path::Path, name: &str) -> bool {
 }
 
 fn only_entry(dir: &std::path::Path) -> String {
-    let names: Vec<String> = std::fs::read_dir(dir)
-        .expect("dir")
-        .flatten()
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let names: Vec<String> = std::fs::read_dir(dir).expect("dir").flatten().filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     assert_eq!(names.len(), 1, "{names:?}");
     names[0].clone()
 }

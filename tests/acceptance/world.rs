@@ -168,11 +168,7 @@ impl World {
 
     /// Terraform processes whose working directory is inside this world.
     pub fn terraform_pids(&self) -> Vec<u32> {
-        processes_in(&self.data_dir())
-            .into_iter()
-            .filter(|(_, command)| command.contains("terraform") && !command.contains("sandbox-provider"))
-            .map(|(pid, _)| pid)
-            .collect()
+        processes_in(&self.data_dir()).into_iter().filter(|(_, command)| command.contains("terraform") && !command.contains("sandbox-provider")).map(|(pid, _)| pid).collect()
     }
 
     // ------------------------------------------------------------------------------------------------ documents
@@ -274,8 +270,7 @@ impl World {
         let design = self
             .until(name, "a plan that waits for approval", |design| {
                 let status = design.status.clone().unwrap_or_default();
-                ready_reason(design) == "AwaitingApproval"
-                    && status.plan.is_some_and(|plan| Some(plan.generation) == design.metadata.generation)
+                ready_reason(design) == "AwaitingApproval" && status.plan.is_some_and(|plan| Some(plan.generation) == design.metadata.generation)
             })
             .await;
         design.status.and_then(|status| status.plan).map(|plan| plan.plan_sha256).expect("plan")
@@ -331,8 +326,7 @@ impl World {
     /// provider that listens, and the secrets that do not lie there.
     pub async fn by_hand(&self, uid: &str) -> Vec<(String, String)> {
         use galley::terraform::{ProviderHost, ReattachHost, ReattachOptions, secrets};
-        let mut options =
-            ReattachOptions::sandbox(env!("CARGO_BIN_EXE_galley"), self.data_dir().join("run"), self.data_dir().join("sandbox"));
+        let mut options = ReattachOptions::sandbox(env!("CARGO_BIN_EXE_galley"), self.data_dir().join("run"), self.data_dir().join("sandbox"));
         options.args.extend(["--idle".to_owned(), "60".to_owned()]);
         let host = ReattachHost::new(options);
         let env = host.prepare(uid, galley::api::design::Target::Sandbox, &Default::default()).await.expect("provider");
@@ -379,10 +373,7 @@ impl Mcp {
     pub async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value, Value> {
         let params = CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap_or_default());
         let answer = self.service.call_tool(params).await.map_err(|error| json!({"protocol": error.to_string()}))?;
-        let body = answer
-            .structured_content
-            .clone()
-            .unwrap_or_else(|| json!({"content": serde_json::to_value(&answer.content).unwrap_or_default()}));
+        let body = answer.structured_content.clone().unwrap_or_else(|| json!({"content": serde_json::to_value(&answer.content).unwrap_or_default()}));
         if answer.is_error == Some(true) { Err(body) } else { Ok(body) }
     }
 }
@@ -509,11 +500,7 @@ pub fn fault(name: &str, operation: &str, resource_type: &str, times: Option<u64
         "not-authorized" => galley::sandbox::Fault::error(
             on(operation),
             resource_type,
-            galley::sandbox::OciError::new(
-                401,
-                "NotAuthenticated",
-                "The required information to complete authentication was not provided.",
-            ),
+            galley::sandbox::OciError::new(401, "NotAuthenticated", "The required information to complete authentication was not provided."),
         ),
         name => galley::sandbox::CannedFault::parse(name).expect("a canned fault").on(resource_type),
     };
