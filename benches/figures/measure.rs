@@ -53,52 +53,87 @@ pub enum Verdict {
     Unmeasured,
 }
 
-/// Judges a figure. A count has no noise.
-pub fn judge(bar: &Bar, measured: Option<f64>) -> Verdict {
+/// What a measurement came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Figure {
+    /// this, and it is what the bar names
+    Measured(f64),
+    /// this, and it is less than what the bar names: what is missing
+    Part(f64, &'static str),
+    /// nothing: why
+    Nothing(String),
+}
+
+impl Figure {
+    fn value(&self) -> Option<f64> {
+        match self {
+            Figure::Measured(value) | Figure::Part(value, _) => Some(*value),
+            Figure::Nothing(_) => None,
+        }
+    }
+}
+
+/// Judges a figure. A count has no noise. A part that is within the bar proves nothing about the whole.
+pub fn judge(bar: &Bar, figure: &Figure) -> Verdict {
     let slack = if bar.unit == Unit::Count { 1.0 } else { NOISE };
-    match measured {
-        None => Verdict::Unmeasured,
-        Some(value) if value <= bar.limit => Verdict::Met,
-        Some(value) if value <= bar.limit * slack => Verdict::Noise,
-        Some(_) => Verdict::Missed,
+    match figure {
+        Figure::Measured(value) if *value <= bar.limit => Verdict::Met,
+        Figure::Measured(value) if *value <= bar.limit * slack => Verdict::Noise,
+        Figure::Part(value, _) if *value <= bar.limit * slack => Verdict::Unmeasured,
+        Figure::Measured(_) | Figure::Part(..) => Verdict::Missed,
+        Figure::Nothing(_) => Verdict::Unmeasured,
     }
 }
 
 /// Figures beside their bars.
 #[derive(Debug, Default)]
 pub struct Report {
-    rows: Vec<(Bar, Option<f64>)>,
+    rows: Vec<(Bar, Figure)>,
+    notes: Vec<String>,
 }
 
 impl Report {
-    /// Adds a figure, or a bar that nothing measures.
-    pub fn add(&mut self, bar: Bar, measured: Option<f64>) {
-        self.rows.push((bar, measured));
+    /// Adds what a bar's measurement came to.
+    pub fn add(&mut self, bar: Bar, figure: Figure) {
+        self.rows.push((bar, figure));
+    }
+
+    /// Adds a line that stands under the table: what was seen beside the figures.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
     }
 
     fn count(&self, verdict: Verdict) -> usize {
-        self.rows.iter().filter(|(bar, measured)| judge(bar, *measured) == verdict).count()
+        self.rows.iter().filter(|(bar, figure)| judge(bar, figure) == verdict).count()
     }
 
-    /// true when a figure is missed by more than noise.
+    /// true when a figure is missed by more than noise, or not measured: what nobody measured is not met.
     pub fn missed(&self) -> bool {
-        self.count(Verdict::Missed) > 0
+        self.count(Verdict::Missed) + self.count(Verdict::Unmeasured) > 0
     }
 
     /// The table and a closing line.
     pub fn text(&self) -> String {
         let width = self.rows.iter().map(|(bar, _)| bar.name.chars().count()).max().unwrap_or(0);
         let mut text = String::new();
-        for (bar, measured) in &self.rows {
-            let verdict = match judge(bar, *measured) {
+        for (bar, figure) in &self.rows {
+            let verdict = match judge(bar, figure) {
                 Verdict::Met => "ok",
                 Verdict::Noise => "over, within noise",
                 Verdict::Missed => "MISSED",
-                Verdict::Unmeasured => "not measured",
+                Verdict::Unmeasured => "NOT MEASURED",
             };
-            let value = measured.map_or_else(|| "-".to_owned(), number);
+            let why = match figure {
+                Figure::Measured(_) => String::new(),
+                Figure::Part(_, why) => format!(": {why}"),
+                Figure::Nothing(why) => format!(": {why}"),
+            };
+            let value = figure.value().map_or_else(|| "-".to_owned(), number);
             let unit = bar.unit.word();
-            let _ = writeln!(text, "{:<width$}  {value:>10} {unit:<3}  bar {:>7} {unit:<3}  {verdict}", bar.name, number(bar.limit));
+            let _ = writeln!(text, "{:<width$}  {value:>10} {unit:<3}  bar {:>7} {unit:<3}  {verdict}{why}", bar.name, number(bar.limit));
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  {note}");
         }
         let (met, missed) = (self.count(Verdict::Met) + self.count(Verdict::Noise), self.count(Verdict::Missed));
         let _ = writeln!(text, "{met} met, {missed} missed, {} not measured", self.count(Verdict::Unmeasured));
@@ -150,6 +185,21 @@ pub fn wall(samples: usize, mut work: impl FnMut()) -> Option<Spread> {
     spread((0..samples).map(once).collect())
 }
 
+/// What the medium alone takes for one durable write as the store does it: file, fsync, rename, fsync of the directory.
+/// Beside a figure that waits for the disk it says how much of it is the disk's.
+pub fn medium(directory: &std::path::Path) -> Option<Spread> {
+    let (temporary, place) = (directory.join("medium.tmp"), directory.join("medium"));
+    let once = || -> std::io::Result<()> {
+        std::fs::write(&temporary, [b'x'; 4096])?;
+        std::fs::File::open(&temporary)?.sync_all()?;
+        std::fs::rename(&temporary, &place)?;
+        std::fs::File::open(directory)?.sync_all()
+    };
+    let mut refused = false;
+    let spread = wall(200, || refused |= once().is_err());
+    spread.filter(|_| !refused)
+}
+
 /// CPU milliseconds of this process for each call of `work`, all threads counted.
 pub fn cpu(calls: u32, mut work: impl FnMut()) -> f64 {
     work();
@@ -185,6 +235,11 @@ pub fn resident(pid: u32) -> Option<f64> {
     field(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmRSS:")
 }
 
+/// The most resident memory a process ever had, in MiB (`VmHWM`).
+pub fn peak(pid: u32) -> Option<f64> {
+    field(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:")
+}
+
 fn field(status: &str, key: &str) -> Option<f64> {
     let kibibytes: f64 = status.lines().find_map(|line| line.strip_prefix(key))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes / 1024.0)
@@ -199,29 +254,37 @@ mod tests {
     #[test]
     fn a_figure_is_missed_only_past_noise_and_a_count_has_none() {
         let rows = [
-            ("under", BAR, Some(3.0), Verdict::Met),
-            ("at the bar", BAR, Some(10.0), Verdict::Met),
-            ("a fifth over", BAR, Some(12.0), Verdict::Noise),
-            ("more than that", BAR, Some(12.1), Verdict::Missed),
-            ("nobody measured it", BAR, None, Verdict::Unmeasured),
-            ("none is none", Bar { limit: 0.0, unit: Unit::Count, ..BAR }, Some(0.0), Verdict::Met),
-            ("one needless plan is one too many", Bar { limit: 0.0, unit: Unit::Count, ..BAR }, Some(1.0), Verdict::Missed),
+            ("under", BAR, Figure::Measured(3.0), Verdict::Met),
+            ("at the bar", BAR, Figure::Measured(10.0), Verdict::Met),
+            ("a fifth over", BAR, Figure::Measured(12.0), Verdict::Noise),
+            ("more than that", BAR, Figure::Measured(12.1), Verdict::Missed),
+            ("nobody measured it", BAR, Figure::Nothing("no".into()), Verdict::Unmeasured),
+            ("a part within the bar says nothing of the whole", BAR, Figure::Part(3.0, "half"), Verdict::Unmeasured),
+            ("a part over the bar is over it", BAR, Figure::Part(13.0, "half"), Verdict::Missed),
+            ("none is none", Bar { limit: 0.0, unit: Unit::Count, ..BAR }, Figure::Measured(0.0), Verdict::Met),
+            ("one needless plan is one too many", Bar { limit: 0.0, unit: Unit::Count, ..BAR }, Figure::Measured(1.0), Verdict::Missed),
         ];
-        for (reason, bar, measured, verdict) in rows {
-            assert_eq!(judge(&bar, measured), verdict, "{reason}");
+        for (reason, bar, figure, verdict) in rows {
+            assert_eq!(judge(&bar, &figure), verdict, "{reason}");
         }
     }
 
     #[test]
     fn the_report_prints_each_figure_beside_its_bar_and_counts() {
         let mut report = Report::default();
-        report.add(BAR, Some(3.25));
-        report.add(Bar { name: "memory", limit: 40.0, unit: Unit::Mebibytes }, Some(123.4));
-        report.add(Bar { name: "later", ..BAR }, None);
+        report.add(BAR, Figure::Measured(3.25));
+        report.add(Bar { name: "later", ..BAR }, Figure::Nothing("there is no clock".into()));
+        assert!(report.missed(), "what nobody measured is not met");
+        report.add(Bar { name: "memory", limit: 40.0, unit: Unit::Mebibytes }, Figure::Measured(123.4));
+        report.note("seen beside it".into());
         let text = report.text();
         assert!(report.missed());
         assert!(
-            text.contains("3.25 ms") && text.contains("bar      10 ms") && text.contains("123 MiB") && text.contains("MISSED"),
+            text.contains("3.25 ms")
+                && text.contains("bar      10 ms")
+                && text.contains("123 MiB")
+                && text.contains("MISSED")
+                && text.contains("no clock"),
             "{text}"
         );
         assert!(text.ends_with("1 met, 1 missed, 1 not measured\n"), "{text}");
@@ -242,7 +305,8 @@ mod tests {
         assert!(cost > 0.0, "{cost}");
         assert!(wall(5, || std::hint::black_box(())).is_some());
         assert!(resident(std::process::id()).is_some_and(|mebibytes| mebibytes > 0.5));
-        assert!(cpu_time_of(std::process::id()).is_some());
+        assert!(cpu_time_of(std::process::id()).is_some() && peak(std::process::id()).is_some());
+        assert!(medium(tempfile::tempdir().expect("a directory").path()).is_some());
         assert_eq!(resident(u32::MAX), None);
         assert_eq!(field("Name:\tx\nVmRSS:\t    2048 kB\n", "VmRSS:"), Some(2.0));
     }

@@ -40,6 +40,8 @@ pub(super) struct Kind {
     pub categories: Vec<String>,
     /// for Table output
     pub columns: Vec<Column>,
+    /// paths that a field selector may name, such as `spec.designRef`
+    pub selectable: Vec<String>,
     /// openAPIV3Schema of the CRD, with `apiVersion`, `kind` and `metadata` filled in; Null for Events
     pub schema: Value,
     /// the CEL rules of that schema
@@ -120,6 +122,7 @@ fn document_kind(id: usize, crd: CustomResourceDefinition) -> Result<Kind, Error
     schema["properties"]["kind"] = json!({ "type": "string", "description": "Kind of this object." });
     schema["properties"]["metadata"] = json!({ "type": "object", "description": "Standard object's metadata." });
     let columns = version.additional_printer_columns.unwrap_or_default();
+    let selectable = version.selectable_fields.unwrap_or_default();
     Ok(Kind {
         id: u8::try_from(id).map_err(|_| incomplete("there are too many kinds"))?,
         group: crd.spec.group,
@@ -129,6 +132,7 @@ fn document_kind(id: usize, crd: CustomResourceDefinition) -> Result<Kind, Error
         short_names: names.short_names.clone().unwrap_or_default(),
         categories: names.categories.clone().unwrap_or_default(),
         columns: columns.into_iter().map(|column| Column { name: column.name, kind: column.type_, path: column.json_path }).collect(),
+        selectable: selectable.into_iter().map(|field| field.json_path.trim_start_matches('.').to_owned()).collect(),
         kind: names.kind,
         schema,
         rules: Some(rules),
@@ -156,6 +160,7 @@ fn event_kind(id: usize) -> Kind {
         short_names: vec!["ev".to_owned()],
         categories: Vec::new(),
         columns: Vec::new(),
+        selectable: Vec::new(),
         schema: Value::Null,
         rules: None,
     }

@@ -159,15 +159,16 @@ pub(super) struct Page {
 impl Core {
     /// The objects of a kind that match, in name order, and the version they belong to.
     pub(super) fn matching(&self, kind: &Kind, filter: &Filter) -> (u64, Vec<(Arc<str>, Bytes)>) {
-        let only = filter.fields.only_name();
+        let only = (filter.fields.only_name(), filter.fields.only_design());
         let (version, docs) = self.shared.read(|state| {
             let pick = |(key, doc): (&super::registry::Key, &Doc)| (Arc::clone(&key.name), doc.bytes.clone(), doc.labels.clone());
             let docs: Vec<_> = match only {
-                Some(name) => {
+                (Some(name), _) => {
                     let key = super::registry::Key::new(kind.id, name);
                     state.get(&key).map(|doc| pick((&key, doc))).into_iter().collect()
                 }
-                None => state.of_kind(kind.id).map(pick).collect(),
+                (None, Some(design)) => state.of_design(kind.id, design).map(pick).collect(),
+                (None, None) => state.of_kind(kind.id).map(pick).collect(),
             };
             (state.version, docs)
         });

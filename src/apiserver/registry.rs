@@ -50,6 +50,8 @@ pub(super) struct Doc {
     pub owners: Box<[Arc<str>]>,
     /// metadata.deletionTimestamp is set
     pub deleting: bool,
+    /// spec.designRef: the objects of one design are found without looking at all the others
+    pub design: Option<Arc<str>>,
 }
 
 /// The few members of metadata that memory knows beside the bytes.
@@ -63,6 +65,9 @@ pub(super) struct Head {
     pub deletion_timestamp: Option<String>,
     pub labels: Option<BTreeMap<String, String>>,
     pub owner_references: Option<Vec<OwnerUid>>,
+    /// spec.designRef
+    #[serde(skip)]
+    pub design: Option<String>,
 }
 
 /// An owner.
@@ -76,20 +81,37 @@ impl Head {
     /// Reads them from an object's bytes without building the object.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
-        struct Whole {
+        struct Whole<'a> {
             metadata: Head,
+            #[serde(borrow)]
+            spec: Option<&'a serde_json::value::RawValue>,
         }
-        serde_json::from_slice::<Whole>(bytes).map(|whole| whole.metadata)
+        #[derive(Deserialize)]
+        struct Spec {
+            #[serde(rename = "designRef", default)]
+            design: Value,
+        }
+        let Whole { metadata, spec } = serde_json::from_slice(bytes)?;
+        // A spec of another shape refers to no design; its object is served all the same.
+        let spec = spec
+            .map(|raw| raw.get())
+            .filter(|text| text.contains("\"designRef\""))
+            .and_then(|text| serde_json::from_str::<Spec>(text).ok());
+        Ok(metadata.about(spec.as_ref().map_or(&Value::Null, |spec| &spec.design)))
     }
     /// Reads them from an object.
     pub(super) fn of(object: &Value) -> Result<Self, serde_json::Error> {
-        Head::deserialize(&object["metadata"])
+        Ok(Head::deserialize(&object["metadata"])?.about(&object["spec"]["designRef"]))
+    }
+    fn about(self, design: &Value) -> Self {
+        Head { design: design.as_str().map(str::to_owned), ..self }
     }
     /// The object for memory.
     pub(super) fn into_doc(self, bytes: Bytes, version: u64, etag: Option<Etag>) -> Doc {
         let labels = self.labels.unwrap_or_default().into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let owners = self.owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid.into()).collect();
-        Doc { bytes, version, etag, uid: self.uid.into(), labels, owners, deleting: self.deletion_timestamp.is_some() }
+        let (deleting, design) = (self.deletion_timestamp.is_some(), self.design.map(Arc::from));
+        Doc { bytes, version, etag, uid: self.uid.into(), labels, owners, deleting, design }
     }
 }
 
@@ -119,6 +141,7 @@ pub(super) struct State {
     docs: BTreeMap<Key, Doc>,
     uids: HashMap<Arc<str>, Key>,
     dependents: HashMap<Arc<str>, BTreeSet<Key>>,
+    of_design: HashMap<Arc<str>, BTreeSet<Key>>,
     history: VecDeque<Change>,
     history_bytes: usize,
     /// the newest published resourceVersion
@@ -140,6 +163,11 @@ impl State {
     /// The objects of a kind in name order.
     pub(super) fn of_kind(&self, kind: u8) -> impl Iterator<Item = (&Key, &Doc)> {
         self.docs.range(Key::new(kind, "")..).take_while(move |(key, _)| key.kind == kind)
+    }
+    /// The objects of a kind whose spec.designRef is this design, in name order.
+    pub(super) fn of_design(&self, kind: u8, design: &str) -> impl Iterator<Item = (&Key, &Doc)> {
+        let keys = self.of_design.get(design).into_iter().flatten().filter(move |key| key.kind == kind);
+        keys.filter_map(|key| self.docs.get_key_value(key))
     }
     /// Every object.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &Doc)> {
@@ -196,6 +224,9 @@ impl State {
         for owner in &doc.owners {
             self.dependents.entry(owner.clone()).or_default().insert(key.clone());
         }
+        if let Some(design) = &doc.design {
+            self.of_design.entry(design.clone()).or_default().insert(key.clone());
+        }
     }
 
     fn unlink(&mut self, key: &Key, doc: &Doc) {
@@ -206,6 +237,14 @@ impl State {
                 if keys.is_empty() {
                     self.dependents.remove(owner);
                 }
+            }
+        }
+        if let Some(design) = &doc.design
+            && let Some(keys) = self.of_design.get_mut(design)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.of_design.remove(design);
             }
         }
     }

@@ -222,7 +222,7 @@ impl Incoming<'_> {
     fn filter(&self, kind: &Kind) -> Result<Filter, ApiError> {
         Ok(Filter {
             labels: LabelSelector::parse(self.query.get("labelSelector").unwrap_or_default())?,
-            fields: FieldSelector::parse(self.query.get("fieldSelector").unwrap_or_default(), kind.is_event())?,
+            fields: FieldSelector::parse(self.query.get("fieldSelector").unwrap_or_default(), kind)?,
         })
     }
 

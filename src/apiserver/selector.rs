@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::kinds::Kind;
 use super::registry::Labels;
 use super::status::ApiError;
 
@@ -105,14 +106,15 @@ pub(super) struct FieldSelector(Vec<FieldTest>);
 #[derive(Debug, Clone)]
 struct FieldTest {
     /// path in the stored form of the object
-    path: Vec<&'static str>,
+    path: Vec<String>,
     value: String,
     equal: bool,
 }
 
 impl FieldSelector {
-    /// `metadata.name=a,metadata.namespace!=b`; for Events also what they regard. Errors: 400 naming the unsupported field.
-    pub(super) fn parse(text: &str, events: bool) -> Result<Self, ApiError> {
+    /// `metadata.name=a,metadata.namespace!=b`; for Events also what they regard, for documents the selectable fields of their
+    /// CRD. Errors: 400 naming the unsupported field.
+    pub(super) fn parse(text: &str, kind: &Kind) -> Result<Self, ApiError> {
         let mut tests = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let split = part.split_once("!=").map(|(field, value)| (field, value, false));
@@ -120,8 +122,9 @@ impl FieldSelector {
             let Some((field, value, equal)) = split else {
                 return Err(ApiError::bad_request(format!("invalid field selector: {part:?} is not field=value or field!=value")));
             };
-            let path = field_path(field, events).ok_or_else(|| {
-                ApiError::bad_request(format!("field label not supported: {field} (supported: metadata.name, metadata.namespace)"))
+            let path = field_path(field, kind).ok_or_else(|| {
+                let more: String = kind.selectable.iter().map(|field| format!(", {field}")).collect();
+                ApiError::bad_request(format!("field label not supported: {field} (supported: metadata.name, metadata.namespace{more})"))
             })?;
             tests.push(FieldTest { path, value: value.to_owned(), equal });
         }
@@ -133,13 +136,21 @@ impl FieldSelector {
     }
     /// The one name that can match, when there is one.
     pub(super) fn only_name(&self) -> Option<&str> {
-        self.0.iter().find(|test| test.equal && test.path == ["metadata", "name"]).map(|test| test.value.as_str())
+        self.only(&["metadata", "name"])
+    }
+    /// The one design whose objects can match, when there is one.
+    pub(super) fn only_design(&self) -> Option<&str> {
+        self.only(&["spec", "designRef"])
+    }
+    fn only(&self, path: &[&str]) -> Option<&str> {
+        self.0.iter().find(|test| test.equal && test.path == path).map(|test| test.value.as_str())
     }
     /// Does an object of that name satisfy it? `object` is asked only when name and namespace do not decide.
     pub(super) fn matches(&self, name: &str, object: impl FnOnce() -> Option<Value>) -> bool {
         let mut rest = Vec::new();
         for test in &self.0 {
-            let found = match test.path.as_slice() {
+            let path: Vec<&str> = test.path.iter().map(String::as_str).collect();
+            let found = match path.as_slice() {
                 ["metadata", "name"] => name,
                 ["metadata", "namespace"] => crate::api::NAMESPACE,
                 _ => {
@@ -156,23 +167,26 @@ impl FieldSelector {
         }
         let Some(object) = object() else { return false };
         rest.iter().all(|test| {
-            let found = test.path.iter().fold(&object, |value, step| &value[*step]).as_str().unwrap_or_default();
+            let found = test.path.iter().fold(&object, |value, step| &value[step.as_str()]).as_str().unwrap_or_default();
             (found == test.value) == test.equal
         })
     }
 }
 
-fn field_path(field: &str, events: bool) -> Option<Vec<&'static str>> {
+fn field_path(field: &str, kind: &Kind) -> Option<Vec<String>> {
     const REGARDING: [&str; 6] = ["name", "namespace", "kind", "uid", "apiVersion", "fieldPath"];
+    let steps = |path: &str| Some(path.split('.').map(str::to_owned).collect());
+    if matches!(field, "metadata.name" | "metadata.namespace") || kind.selectable.iter().any(|selectable| selectable == field) {
+        return steps(field);
+    }
+    if !kind.is_event() {
+        return None;
+    }
     match field {
-        "metadata.name" => return Some(vec!["metadata", "name"]),
-        "metadata.namespace" => return Some(vec!["metadata", "namespace"]),
-        _ if !events => return None,
-        "reason" => return Some(vec!["reason"]),
-        "type" => return Some(vec!["type"]),
-        "reportingComponent" | "reportingController" | "source" => return Some(vec!["reportingController"]),
+        "reason" | "type" => return steps(field),
+        "reportingComponent" | "reportingController" | "source" => return steps("reportingController"),
         _ => {}
     }
     let member = field.strip_prefix("involvedObject.").or_else(|| field.strip_prefix("regarding."))?;
-    REGARDING.iter().find(|known| **known == member).map(|known| vec!["regarding", *known])
+    REGARDING.contains(&member).then(|| vec!["regarding".to_owned(), member.to_owned()])
 }

@@ -452,3 +452,32 @@ async fn reading_a_document_and_writing_one_durably_are_quick() {
     assert!(read < Duration::from_millis(2), "{read:?}");
     assert!(writes[50] < Duration::from_millis(100), "{:?}", writes[50]);
 }
+
+#[tokio::test]
+async fn the_jobs_of_one_design_are_found_by_its_name_and_after_a_restart_too() {
+    let (server, store) = with_session(Options::default()).await;
+    for (name, design) in [("a-1", "a"), ("b-1", "b"), ("b-2", "b")] {
+        let mut job = job();
+        job["metadata"]["name"] = name.into();
+        job["spec"]["designRef"] = design.into();
+        assert_eq!(post(&server, Identity::system(), "terraformjobs", job).await.0, 201);
+    }
+    let again = ApiServer::open(store, Arc::new(SystemClock), Options::default()).await.unwrap();
+    for server in [&server, &again] {
+        let names = async |selector: &str| {
+            let list = send(server, Some(editor()), "GET", &format!("terraformjobs?fieldSelector={selector}"), "", "").await.1;
+            list["items"].as_array().unwrap().iter().filter_map(|job| job["metadata"]["name"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        assert_eq!(names("spec.designRef=b").await, ["b-1", "b-2"]);
+        assert_eq!(names("spec.designRef=b,metadata.name=b-2").await, ["b-2"], "both must hold");
+        assert_eq!(names("spec.designRef!=b").await, ["a-1"]);
+        assert_eq!(names("spec.designRef=nobody").await, Vec::<String>::new());
+    }
+    let refused = send(&server, Some(editor()), "GET", "designs?fieldSelector=spec.designRef%3Db", "", "").await;
+    assert_eq!(refused.0, 400, "only where the CRD says so");
+    let gone = send(&again, Some(Identity::system()), "PATCH", "terraformjobs/b-1", MERGE, r#"{"metadata":{"finalizers":null}}"#).await;
+    assert_eq!(gone.0, 200);
+    assert_eq!(send(&again, Some(Identity::system()), "DELETE", "terraformjobs/b-1", "", "").await.0, 200);
+    let left = send(&again, Some(editor()), "GET", "terraformjobs?fieldSelector=spec.designRef%3Db", "", "").await.1;
+    assert_eq!(left["items"].as_array().unwrap().len(), 1, "a deleted job is found no more");
+}

@@ -2,7 +2,8 @@
 //!
 //! All watches carry metadata only. A watch of an approval must know its design, so that one is typed and guarded.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -51,18 +52,17 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
         .for_each(log);
 
     let approvals = Controller::new(guarded(&ctx), watcher::Config::default());
-    let store = approvals.store();
+    let (store, known) = (approvals.store(), Arc::new(Known::default()));
+    let seen = known.clone();
     let approvals = approvals
         .watches(metadata::<Design>(&ctx), watcher::Config::default(), move |design: PartialObjectMeta<Design>| {
-            let name = design.metadata.name.unwrap_or_default();
-            let of_design =
-                |guard: &Arc<DeserializeGuard<Approval>>| guard.0.as_ref().is_ok_and(|approval| approval.spec.design_ref == name);
-            store.state().iter().filter(|guard| of_design(guard)).map(|guard| ObjectRef::from_obj(&**guard)).collect::<Vec<_>>()
+            known.of(&design.metadata.name.unwrap_or_default(), |approval| store.get(approval).is_some())
         })
         .with_config(config)
         .graceful_shutdown_on(stop(&shutdown))
         .run(
-            |guard, ctx| {
+            move |guard, ctx| {
+                seen.note(&guard);
                 let bell = PartialObjectMeta { types: None, metadata: guard.meta().clone(), _phantom: std::marker::PhantomData };
                 approval::reconcile(Arc::new(bell), ctx)
             },
@@ -80,6 +80,37 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
     };
     futures::join!(sessions, designs, jobs, approvals, hands);
     Ok(())
+}
+
+/// Approvals by design, so that a bell of one design does not look through the approvals of all the others. An approval is
+/// noted when it is reconciled, which is when it is in the store; until then its own bell is still to come.
+#[derive(Default)]
+struct Known(Mutex<HashMap<String, HashSet<ObjectRef<DeserializeGuard<Approval>>>>>);
+
+impl Known {
+    fn note(&self, guard: &DeserializeGuard<Approval>) {
+        if let Ok(approval) = &guard.0 {
+            self.lock().entry(approval.spec.design_ref.clone()).or_default().insert(ObjectRef::from_obj(guard));
+        }
+    }
+    /// The approvals of a design; those that are not there any more are forgotten.
+    fn of(
+        &self,
+        design: &str,
+        there: impl Fn(&ObjectRef<DeserializeGuard<Approval>>) -> bool,
+    ) -> Vec<ObjectRef<DeserializeGuard<Approval>>> {
+        let mut known = self.lock();
+        let Some(approvals) = known.get_mut(design) else { return Vec::new() };
+        approvals.retain(there);
+        let found: Vec<_> = approvals.iter().cloned().collect();
+        if found.is_empty() {
+            known.remove(design);
+        }
+        found
+    }
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, HashSet<ObjectRef<DeserializeGuard<Approval>>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn metadata<K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>>(ctx: &Ctx) -> Api<PartialObjectMeta<K>> {

@@ -135,7 +135,7 @@ impl Hands<'_> {
     /// Keeps the newest terminal jobs of this design; what the status points at stays.
     async fn prune_jobs(&self) -> Result<(), Error> {
         let api = documents::<TerraformJob>(&self.ctx.client);
-        let selector = kube::api::ListParams::default().labels(&format!("{DESIGN_LABEL}={}", self.observed.name));
+        let selector = kube::api::ListParams::default().fields(&format!("spec.designRef={}", self.observed.name));
         let list = api.list(&selector).await.map_err(|source| Error::api("list", TerraformJob::kind(&()), "", source))?;
         let status = &self.fetched.status;
         let kept = |name: &str| {
@@ -180,17 +180,18 @@ impl Hands<'_> {
     async fn issue_look(&self, action: Action, order: Order) -> Result<Done, Error> {
         let (uid, spec) = (&self.fetched.uid, &self.fetched.design.spec);
         let mut book = self.tools.secrets.clone();
-        let inputs = match &self.desired.rendered {
+        let (inputs, fresh_secrets) = match &self.desired.rendered {
             Some(rendered) if action == Action::Plan && !order.destroy => {
-                if book.generate(&rendered.secrets) {
-                    book.store(&*self.ctx.blobs, uid).await?;
-                }
-                Inputs::of(rendered)
+                let fresh = book.generate(&rendered.secrets);
+                (Inputs::of(rendered), fresh)
             }
-            Some(_) | None => self.applied_inputs(&book).await?,
+            Some(_) | None => (self.applied_inputs(&book).await?, false),
         };
         let digest = inputs.digest(&book, spec.target, &self.tools.toolchain);
-        inputs.store(&*self.ctx.blobs, &BlobKey::rendered(uid, &digest)).await?;
+        let (blobs, rendered) = (&*self.ctx.blobs, BlobKey::rendered(uid, &digest));
+        // Both are there before the gate is asked for; neither needs the other.
+        let secrets = async { if fresh_secrets { book.store(blobs, uid).await } else { Ok(()) } };
+        futures::try_join!(secrets, inputs.store(blobs, &rendered))?;
         let imports = match action {
             Action::Plan if !order.destroy => {
                 self.observed.in_flight().iter().filter_map(|entry| Some((entry.address.clone(), entry.found_id.clone()?))).collect()

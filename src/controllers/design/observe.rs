@@ -135,6 +135,8 @@ fn older(found: &StateRecord, known: Option<&StateRecord>) -> bool {
 async fn approvals(ctx: &Ctx, fetched: &Fetched) -> Result<Vec<Approval>, Error> {
     // guarded: one approval that does not decode must not hide the others
     let api = kube::Api::<kube::core::DeserializeGuard<Approval>>::namespaced(ctx.client.clone(), crate::api::NAMESPACE);
-    let list = api.list(&kube::api::ListParams::default()).await.map_err(|source| Error::api("list", "Approval".into(), "", source))?;
+    let own =
+        kube::api::ListParams::default().fields(&format!("spec.designRef={}", fetched.design.metadata.name.as_deref().unwrap_or_default()));
+    let list = api.list(&own).await.map_err(|source| Error::api("list", "Approval".into(), "", source))?;
     Ok(list.items.into_iter().filter_map(|guard| guard.0.ok()).filter(|approval| approval.spec.design_uid == fetched.uid).collect())
 }

@@ -120,7 +120,6 @@ async fn step(name: String, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
                 ..job.status.clone().unwrap_or_default()
             };
             end(&ctx, &job, ended).await?;
-            launch(&ctx, ctx.scheduler.done(&name));
             Ok(Requeue::await_change())
         }
         JobPhase::Pending => queue(&ctx, &job, &name).await,
@@ -190,12 +189,14 @@ fn look_again(name: String, ctx: Arc<Ctx>) -> futures::future::BoxFuture<'static
     Box::pin(step(name, ctx))
 }
 
-/// Writes the terminal status, then gives back what the job held.
-pub async fn end(ctx: &Ctx, job: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
+/// Writes the terminal status, then gives back what the job held: first its slot, because whoever waits for it waits for
+/// two durable writes less, then gate and finalizer.
+pub async fn end(ctx: &Arc<Ctx>, job: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
     let old = job.status.clone().unwrap_or_default();
     let written = patch_status(&ctx.client, job, &value(&old)?, &value(&ended)?, true).await?;
     faults::pass("job", "end", "after");
     tracing::info!(phase = ?ended.phase, reason = ?ended.reason, session = %job.spec.session_ref, design = %job.spec.design_ref, "the job ended");
+    launch(ctx, ctx.scheduler.done(&job.name_any()));
     retire(ctx, &written).await
 }
 

@@ -8,7 +8,7 @@ use kube::runtime::controller::Action as Requeue;
 
 use super::super::documents::{patch_status, value};
 use super::super::{Ctx, Error};
-use super::{end, launch};
+use super::end;
 use crate::api::terraformjob::JobPhase;
 use crate::api::{Reason, TerraformJob, TerraformJobStatus, WhoActs};
 use crate::terraform::{Error as Cause, Recovered};
@@ -67,6 +67,5 @@ pub async fn recover(ctx: &Arc<Ctx>, job: &TerraformJob, forced: bool) -> Result
 
 async fn finish(ctx: &Arc<Ctx>, job: &TerraformJob, ended: TerraformJobStatus) -> Result<Requeue, Error> {
     end(ctx, job, ended).await?;
-    launch(ctx, ctx.scheduler.done(&job.name_any()));
     Ok(Requeue::await_change())
 }

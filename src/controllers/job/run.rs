@@ -1,5 +1,6 @@
 //! One admitted job from start to end: Running is written durably, then the runner works, then the end is written.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -25,7 +26,7 @@ const GATE_CHECK: Duration = Duration::from_millis(500);
 const END_TRIES: u32 = 60;
 
 /// Runs the job. An error means that its end could not be written; the reconcile recovers it.
-pub async fn run(ctx: &Ctx, name: &str, token: CancellationToken) -> Result<(), Error> {
+pub async fn run(ctx: &Arc<Ctx>, name: &str, token: CancellationToken) -> Result<(), Error> {
     let Some(job) = get::<TerraformJob>(&ctx.client, name).await? else { return Ok(()) };
     if job.phase() != JobPhase::Pending || token.is_cancelled() {
         return Ok(());
@@ -184,7 +185,7 @@ async fn started_nothing(
 }
 
 /// The result of an apply is worth more than a try: written until the store answers.
-async fn end_surely(ctx: &Ctx, started: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
+async fn end_surely(ctx: &Arc<Ctx>, started: &TerraformJob, ended: TerraformJobStatus) -> Result<(), Error> {
     let name = started.name_any();
     let mut tries = 0;
     loop {
