@@ -10,6 +10,7 @@ use crate::api::session::Language;
 use crate::catalog::Catalog;
 use crate::validator::ValidatedDesign;
 
+pub mod export;
 pub mod files;
 pub mod hcl_text;
 pub mod mapping;
