@@ -30,13 +30,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Environment, ServerFile, Settings, Tokens};
 use crate::controllers::{self, Ctx, Host, Shutdown};
 use crate::http::access::Access;
-use crate::http::{HttpParts, Part, Readiness};
+use crate::http::page::{Diagram, Door};
+use crate::http::{HttpParts, PageParts, Part, Readiness};
 use crate::services::{self, Services};
 use crate::store::FsStore;
 use crate::telemetry::Metrics;
 use crate::terraform::{LocalOptions, LocalRunner, OciHost, ReattachHost, ReattachOptions, TargetHosts};
 use crate::validator::Defaults;
-use crate::{faults, http, process};
+use crate::{faults, http, process, render};
 
 pub use knowledge::Expertise;
 
@@ -183,6 +184,34 @@ impl Core {
             sandbox: self.clouds.clone(),
             secrets: desk.clone(),
             logs: desk,
+            page: PageParts {
+                reader: self.page_door(settings, Identity::editor(Channel::Page)),
+                approver: self.page_door(settings, Identity::approver(Channel::Page)),
+                diagram: self.diagram(settings),
+                clock: Arc::new(SystemClock),
+            },
+        })
+    }
+
+    fn page_door(&self, settings: &Settings, identity: Identity) -> Door {
+        Door { client: self.api.client(identity.clone()), services: self.services(settings, identity) }
+    }
+
+    /// Draws a design as the exports do, with what the judge says of it now.
+    fn diagram(&self, settings: &Settings) -> Diagram {
+        let (knowledge, catalog, region) = (Expertise::new(self.catalog.clone(), settings), self.catalog.clone(), settings.region.clone());
+        Arc::new(move |design, title, language| {
+            let verdict = controllers::Knowledge::validate(&knowledge, &design.spec, language);
+            Some(render::export::svg(&render::export::Subject {
+                title,
+                language,
+                hearing: None,
+                spec: &design.spec,
+                status: design.status.as_ref(),
+                region: &region,
+                verdict: &verdict,
+                catalog: &catalog,
+            }))
         })
     }
 

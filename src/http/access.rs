@@ -16,6 +16,7 @@ use http_body_util::Limited;
 use super::BODY_LIMIT;
 use super::error::{Code, Refusal};
 use super::gate::{KUBERNETES, MCP};
+use super::page::takes_form;
 
 /// Hosts and origins besides loopback and the server itself.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +87,7 @@ pub(super) async fn check_host_and_origin(State(access): State<Arc<Access>>, req
     next.run(request).await
 }
 
-/// JSON on every writing route; the patch types of Kubernetes under /k8s; anything for a secret, which is raw bytes.
+/// JSON on every writing route but the page's forms; the patch types of Kubernetes under /k8s; anything for a secret, which is raw bytes.
 pub(super) async fn check_content_type(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let kind = header(request.headers(), &CONTENT_TYPE).map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
@@ -95,6 +96,8 @@ pub(super) async fn check_content_type(request: Request, next: Next) -> Response
     let allowed = match kind.as_deref() {
         _ if !writes(request.method()) || path.starts_with("/admin/secrets/") => true,
         Some("application/json") => true,
+        // The page's own forms: each carries a CSRF token, and its cookie never comes with another site's request.
+        Some("application/x-www-form-urlencoded") => takes_form(path),
         Some(
             "application/json-patch+json"
             | "application/merge-patch+json"

@@ -6,7 +6,8 @@
 //!
 //! | route | credential |
 //! |---|---|
-//! | `/`, `/healthz`, `/readyz`, `/metrics` | none |
+//! | `/healthz`, `/readyz`, `/metrics` | none |
+//! | `/`, `/designs/…` | the page: a session that a token opened; see [`page`] |
 //! | `/mcp` | editor token: Bearer or `?token=` |
 //! | `/k8s/<token>/…` | editor or approver token, in the path: kubectl drops credentials on plain http |
 //! | `/logs/<design uid>/<job>` | editor or approver token: Bearer |
@@ -31,6 +32,7 @@ pub mod credentials;
 pub mod error;
 pub mod gate;
 mod observe;
+pub mod page;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ mod tests;
 pub use access::Access;
 pub use admin::{AdminError, Fault, LogSource, LogStream, SandboxAdmin, SecretStore};
 pub use credentials::Credentials;
+pub use page::PageParts;
 pub use pages::{Part, Readiness};
 
 /// Most bytes of a request body: 200 components with 256 KiB of override files stay far below it.
@@ -82,18 +85,20 @@ pub struct HttpParts {
     pub secrets: Arc<dyn SecretStore>,
     /// gives logs
     pub logs: Arc<dyn LogSource>,
+    /// the page at `/`
+    pub page: PageParts,
 }
 
 /// The whole door as one router.
 pub fn router(parts: HttpParts) -> Router {
-    let HttpParts { mcp, kubernetes, tokens, access, ready, metrics, sandbox, secrets, logs } = parts;
+    let HttpParts { mcp, kubernetes, tokens, access, ready, metrics, sandbox, secrets, logs, page } = parts;
     let credentials = Arc::new(Credentials::new(&tokens));
 
     let open = Router::new()
-        .route("/", get(pages::root))
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(move || pages::readyz(ready.clone())))
         .route("/metrics", get(move || std::future::ready(pages::metrics(metrics.as_ref()))));
+    let page = page::router(page, credentials.clone());
     let sandbox = Router::new()
         .route("/admin/sandbox/{design}/list", get(admin::sandbox_list))
         .route("/admin/sandbox/{design}/set", post(admin::sandbox_set))
@@ -120,6 +125,7 @@ pub fn router(parts: HttpParts) -> Router {
         .layer(from_fn_with_state(credentials, credentials::identify))
         .layer(from_fn(|request, next| observe::limit_time(REQUEST_TIMEOUT, request, next)));
     let inner = open
+        .merge(page)
         .merge(sandbox)
         .merge(secrets)
         .merge(logs)

@@ -67,6 +67,13 @@ async fn echo(request: Request) -> axum::Json<Value> {
     axum::Json(json!({ "uri": request.uri().to_string(), "identity": identity }))
 }
 
+/// The page over documents in memory; its own tests are beside it.
+fn page() -> PageParts {
+    let kit = crate::services::testkit::Kit::new();
+    let door = page::Door { client: crate::services::testkit::client(&kit.server), services: kit.services };
+    PageParts { reader: door.clone(), approver: door, diagram: Arc::new(|_, _, _| None), clock: Arc::new(crate::clock::SystemClock) }
+}
+
 fn door_with(ready: bool) -> Router {
     let fake = Arc::new(Fake::default());
     router(HttpParts {
@@ -82,6 +89,7 @@ fn door_with(ready: bool) -> Router {
         sandbox: fake.clone(),
         secrets: fake.clone(),
         logs: fake,
+        page: page(),
     })
 }
 
@@ -123,6 +131,10 @@ async fn every_route_opens_to_its_credential_and_to_no_other() {
         ("/admin/sandbox/uid-1/clear", "POST", "{}", [401, 401, 403, 200]),
         // in the path, not in the header: a Bearer never opens /k8s
         ("/k8s/apis", "GET", "", [401, 401, 401, 401]),
+        // the page knows no Bearer: a session in a cookie, opened by the form
+        ("/designs/s-1", "GET", "", [303, 303, 303, 303]),
+        ("/login", "POST", "{}", [403, 403, 403, 403]),
+        ("/designs/s-1/approve", "POST", "{}", [401, 401, 401, 401]),
         ("/nothing", "GET", "", [404, 404, 404, 404]),
     ];
     for (uri, method, body, expected) in rows {
@@ -213,6 +225,7 @@ async fn host_origin_and_content_type_are_checked_before_the_credential() {
         ("another site writes a secret", "PUT", "/admin/secrets/u/n", vec![auth, ("origin", "https://evil.example")], 403),
         ("another site writes by /k8s", "POST", &k8s, vec![JSON, ("origin", "https://evil.example")], 403),
         ("a form", "POST", "/mcp", vec![auth, ("content-type", "application/x-www-form-urlencoded")], 415),
+        ("a form of the page, from another site", "POST", "/login", vec![("content-type", "application/x-www-form-urlencoded"), ("origin", "https://evil.example")], 403),
         ("a simple request", "POST", "/mcp", vec![auth, ("content-type", "text/plain")], 415),
         ("no type", "POST", "/mcp", vec![auth], 415),
         ("a charset is fine", "POST", "/mcp", vec![auth, ("content-type", "application/json; charset=utf-8")], 200),
@@ -235,6 +248,8 @@ async fn host_origin_and_content_type_are_checked_before_the_credential() {
             );
         }
     }
+    let (status, text) = send(request("POST", "/login", &[("content-type", "application/x-www-form-urlencoded")], "token=x")).await;
+    assert!(status == StatusCode::FORBIDDEN && text.starts_with("<!DOCTYPE html>"), "the page judges its own forms: {text}");
     let (status, _) = send(request("DELETE", &k8s, &[], "")).await;
     assert_eq!(status, StatusCode::OK, "kubectl deletes without a body and without a type");
 }

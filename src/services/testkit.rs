@@ -257,6 +257,20 @@ impl Kit {
         });
         Kit { server, blobs, services }
     }
+    /// The same documents and blobs, reached as somebody else.
+    pub(crate) fn seen_by(&self, identity: Identity) -> Self {
+        let server = Server { identity: identity.clone(), ..self.server.clone() };
+        let parts = Parts {
+            client: client(&server),
+            identity,
+            blobs: Arc::clone(&self.blobs) as Arc<dyn Blobs>,
+            catalog: Arc::default(),
+            judge: judge(),
+            clock: Arc::new(FixedClock),
+            settings: self.services.parts().settings.clone(),
+        };
+        Kit { server, blobs: self.blobs.clone(), services: Services::new(parts) }
+    }
     /// A session with the given title.
     pub(crate) async fn session(&self) -> String {
         let input = super::session::CreateSession { title: "検証".into(), ..Default::default() };
