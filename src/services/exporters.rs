@@ -1,38 +1,42 @@
-//! Which exporter makes what. The exporters are pure functions; this only hands them what they need.
+//! Which exporter makes what: hands the pure exporters of `render::export` the design, the judge's word and the files.
 
 use super::Services;
-use super::documents::name_of;
 use super::error::{Code, Error};
 use super::export::{Body, What};
 use super::text::{Text, say};
 use crate::api::{Design, Session};
+use crate::render::export::{self, Subject};
 
-/// The whole of an export.
+/// The whole of an export. A design with errors still has a summary and diagrams; it has no Terraform.
 pub(super) fn exported(services: &Services, session: &Session, design: &Design, what: What) -> Result<Body, Error> {
     let language = session.spec.language;
+    let verdict = services.verdict(&design.spec, language);
+    let parts = services.parts();
+    let subject = Subject {
+        title: &session.spec.title,
+        language,
+        hearing: session.spec.hearing.as_ref(),
+        spec: &design.spec,
+        status: design.status.as_ref(),
+        region: &parts.settings.region,
+        verdict: &verdict,
+        catalog: &parts.catalog,
+    };
+    let packed = |bytes: Result<Vec<u8>, export::Error>| {
+        bytes.map(Body::Bytes).map_err(|error| {
+            tracing::error!(%error, what = what.as_str(), "an archive could not be made");
+            Error::new(Code::Internal, say(language, Text::Internal, &[]), say(language, Text::HintReport, &[]))
+        })
+    };
     match what {
-        What::Summary => Ok(Body::Text(summary(services, session, design))),
-        What::Terraform => {
-            let files = services.rendered(session, design)?.files;
-            Ok(Body::Text(files.iter().map(|(name, text)| format!("# {name}\n{text}\n")).collect()))
+        What::Summary => Ok(Body::Text(export::summary(&subject))),
+        What::Mermaid => Ok(Body::Text(export::mermaid(&subject))),
+        What::Svg => Ok(Body::Text(export::svg(&subject))),
+        What::Terraform => packed(export::terraform_zip(&services.rendered(session, design)?.files)),
+        What::All => {
+            // What does not render is left out; the summary in the archive says why.
+            let files = services.rendered(session, design).ok().map(|rendered| rendered.files);
+            packed(export::all_tar_gz(&subject, files.as_ref()))
         }
-        What::Mermaid | What::Svg | What::All => {
-            let message = say(language, Text::NoExporter, &[("what", what.as_str())]);
-            Err(Error::new(Code::InvalidArgument, message, say(language, Text::HintExportSummary, &[])))
-        }
     }
-}
-
-fn summary(services: &Services, session: &Session, design: &Design) -> String {
-    let _ = services;
-    let mut text = format!("# {}\n", session.spec.title.replace('\n', " "));
-    for component in &design.spec.components {
-        let name = component.display_name.as_deref().unwrap_or(&component.id);
-        text.push_str(&format!("\n- {} ({}): {}", component.id, component.service_type, name.replace('\n', " ")));
-    }
-    for connection in &design.spec.connections {
-        text.push_str(&format!("\n- {} → {}: {}", connection.source_id, connection.target_id, connection.connection_type));
-    }
-    text.push_str(&format!("\n\n{}\n", name_of(design)));
-    text
 }

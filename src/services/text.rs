@@ -138,8 +138,7 @@ texts! {
     NoFileEdits { en: "there is nothing to do: give set or delete", ja: "編集がありません。set か delete を指定してください" }
     SetAndDeleted { en: "the file is set and deleted in one call", ja: "同じファイルに set と delete の両方が指定されています" }
     NoCatalogEntry { en: "there is no such entry", ja: "この項目はありません" }
-    NotExportable { en: "the design has {errors} errors; nothing can be exported but its summary", ja: "設計に {errors} 件のエラーがあるため、summary 以外は出力できません" }
-    NoExporter { en: "{what} cannot be exported by this build", ja: "このビルドでは {what} を出力できません" }
+    NotExportable { en: "the design has {errors} errors, so it has no Terraform files", ja: "設計に {errors} 件のエラーがあるため、Terraform ファイルはありません" }
     NoResource { en: "there is no resource {uri}", ja: "リソース {uri} はありません" }
     PersonDeclined { en: "the person did not approve the plan; nothing was written", ja: "利用者がプランを承認しませんでした。何も書き込んでいません" }
     QuestionGone { en: "this question was answered already, is too old, or belongs to another plan; nothing was written", ja: "この確認は回答済みか期限切れ、または別のプランのものです。何も書き込んでいません" }
@@ -150,7 +149,6 @@ texts! {
     HintEditFields { en: "{op} takes: {allowed}.", ja: "{op} で使える項目: {allowed}。" }
     HintIdTaken { en: "Use configure for the component that is there, or another id.", ja: "既存のコンポーネントには configure を使うか、別のIDにしてください。" }
     HintFileName { en: "Terraform treats other names specially; use lower-case letters, digits, - and _.", ja: "他の名前は Terraform が特別に扱います。英小文字、数字、-、_ を使ってください。" }
-    HintExportSummary { en: "Export the summary or the Terraform files.", ja: "summary か terraform を出力してください。" }
     HintExport { en: "Mend the errors of validate_architecture first.", ja: "先に validate_architecture のエラーを直してください。" }
     HintAskAgain { en: "Call approve_plan again when the person agrees.", ja: "利用者が同意したらもう一度 approve_plan を呼んでください。" }
     HintSeeDetails { en: "details.problems lists everything to mend.", ja: "直すべき点は details.problems を見てください。" }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{code, component, connection, save};
 use crate::services::Code;
 use crate::services::architecture_edit::{Edit, EditArchitecture, EditFiles};
-use crate::services::export::{ExportDesign, What};
+use crate::services::export::{Body, ExportDesign, What};
 use crate::services::testkit::Kit;
 
 fn edits(session: &str, list: Value) -> EditArchitecture {
@@ -125,4 +125,17 @@ async fn an_export_is_bounded_and_the_whole_is_a_resource() {
     let whole = kit.services.read_resource(&summary.uri).await.unwrap();
     assert_eq!(whole.body.len(), summary.bytes);
     assert_eq!(code(kit.services.export(export(What::Summary, Some("main.tf"))).await), Code::InvalidArgument, "nothing is ignored");
+    let starts: [(What, &[u8]); 5] =
+        [(What::Summary, b"# "), (What::Mermaid, b"flowchart"), (What::Svg, b"<svg"), (What::Terraform, b"PK"), (What::All, &[0x1f, 0x8b])];
+    for (what, start) in starts {
+        let answer = kit.services.export(export(what, None)).await.unwrap();
+        assert!(serde_json::to_string(&answer).unwrap().len() + answer.summary.len() <= 10_000, "{what:?}");
+        let whole = match kit.services.read_resource(&answer.uri).await.unwrap().body {
+            Body::Text(text) => text.into_bytes(),
+            Body::Bytes(bytes) => bytes,
+        };
+        assert_eq!(whole.len(), answer.bytes, "{what:?}");
+        let begins = whole.windows(start.len()).take(200).any(|window| window == start);
+        assert!(begins, "{what:?}: {:?}", String::from_utf8_lossy(&whole[..40]));
+    }
 }
