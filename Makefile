@@ -31,9 +31,12 @@ test: ## every test; closes with "N passed, N failed"
 	@tools/fetch.sh terraform kubectl
 	@tools/test.sh
 
-test-real: ## the tests named real_cluster against the cluster of KUBECONFIG
-	@: $${KUBECONFIG:?name a kubeconfig of a cluster you may write to}
-	@tools/test.sh real_cluster
+test-real: ## other people's programs against the real binary: MCP suite, Python clients, kubectl; with KUBECONFIG, a cluster
+	@tools/fetch.sh terraform kubectl
+	@tools/real-conformance.sh
+	@tools/real-conversation.sh
+	@tools/test.sh --test acceptance kubectl::
+	@if [[ -n "$${KUBECONFIG:-}" ]]; then tools/test.sh real_cluster; else echo "SKIPPED: the behaviour suite against a cluster; KUBECONFIG names none"; fi
 
 model: ## the decisions, called by an abstract world: every way within the bounds, walks beyond; 0 counterexamples
 	GALLEY_MODEL=full $(CARGO) test --locked --test model -- --nocapture --test-threads 1

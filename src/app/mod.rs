@@ -242,7 +242,9 @@ impl Core {
 
     /// Brings to disk what may wait, and ends the watches.
     pub(crate) async fn close(self) {
-        let Core { api, .. } = self;
+        let Core { api, blobs, catalog, ctx, clouds, controlling } = self;
+        // Who still holds a client holds up the writer: everything that has one goes first.
+        drop((ctx, clouds, blobs, catalog, controlling));
         api.shutdown().await;
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, Controller, Error as ControllerError};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Resource};
 use tokio_util::sync::CancellationToken;
@@ -20,20 +20,28 @@ use crate::api::{Approval, Design, NAMESPACE, Session, TerraformJob};
 /// After a lost race: everything is read again at once, but never in a busy loop.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a shutdown waits for a first listing: of memory, or of an API server that answers within a second or not at all.
+const FIRST_LISTING: Duration = Duration::from_secs(5);
+/// Beyond the grace of Terraform: the first listing, and the last status writes.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// Runs every controller until `shutdown`; then stops Terraform gently and records everything.
 pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error> {
     let config = Config::default().concurrency(ctx.settings.concurrency);
-    let stop = |token: &CancellationToken| token.clone().cancelled_owned();
 
-    let sessions = Controller::new(metadata::<Session>(&ctx), watcher::Config::default())
+    let sessions = Controller::new(metadata::<Session>(&ctx), watcher::Config::default());
+    let stop_sessions = stop(sessions.store(), &shutdown);
+    let sessions = sessions
         .watches(metadata::<Design>(&ctx), watcher::Config::default(), |design| same_name::<Session, _>(&design))
         .watches(metadata::<TerraformJob>(&ctx), watcher::Config::default(), |job| by_label::<Session>(&job, SESSION_LABEL))
         .with_config(config.clone())
-        .graceful_shutdown_on(stop(&shutdown))
+        .graceful_shutdown_on(stop_sessions)
         .run(session::reconcile, policy, ctx.clone())
         .for_each(log);
 
-    let designs = Controller::new(metadata::<Design>(&ctx), watcher::Config::default())
+    let designs = Controller::new(metadata::<Design>(&ctx), watcher::Config::default());
+    let stop_designs = stop(designs.store(), &shutdown);
+    let designs = designs
         .watches(metadata::<TerraformJob>(&ctx), watcher::Config::default(), |job| by_label::<Design>(&job, DESIGN_LABEL))
         // a gate that was freed by somebody else rings through the session
         .watches(metadata::<Session>(&ctx), watcher::Config::default(), |session| same_name::<Design, _>(&session))
@@ -41,25 +49,28 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
             approval.0.ok().map(|approval| ObjectRef::new(&approval.spec.design_ref).within(NAMESPACE))
         })
         .with_config(config.clone())
-        .graceful_shutdown_on(stop(&shutdown))
+        .graceful_shutdown_on(stop_designs)
         .run(design::reconcile, policy, ctx.clone())
         .for_each(log);
 
-    let jobs = Controller::new(metadata::<TerraformJob>(&ctx), watcher::Config::default())
+    let jobs = Controller::new(metadata::<TerraformJob>(&ctx), watcher::Config::default());
+    let stop_jobs = stop(jobs.store(), &shutdown);
+    let jobs = jobs
         .with_config(config.clone())
-        .graceful_shutdown_on(stop(&shutdown))
+        .graceful_shutdown_on(stop_jobs)
         .run(job::reconcile, policy, ctx.clone())
         .for_each(log);
 
     let approvals = Controller::new(guarded(&ctx), watcher::Config::default());
     let (store, known) = (approvals.store(), Arc::new(Known::default()));
     let seen = known.clone();
+    let stop_approvals = stop(approvals.store(), &shutdown);
     let approvals = approvals
         .watches(metadata::<Design>(&ctx), watcher::Config::default(), move |design: PartialObjectMeta<Design>| {
             known.of(&design.metadata.name.unwrap_or_default(), |approval| store.get(approval).is_some())
         })
         .with_config(config)
-        .graceful_shutdown_on(stop(&shutdown))
+        .graceful_shutdown_on(stop_approvals)
         .run(
             move |guard, ctx| {
                 seen.note(&guard);
@@ -78,7 +89,17 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
             tracing::warn!("a job did not end in the grace of the shutdown; it is recovered at the next start");
         }
     };
-    futures::join!(sessions, designs, jobs, approvals, hands);
+    let all = async { futures::join!(sessions, designs, jobs, approvals, hands) };
+    // A controller whose first listing never came does not end by itself; reconciles are short, so nothing else takes this long.
+    let patience = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(ctx.settings.shutdown_grace + DRAIN).await;
+    };
+    // cancel safe: what a reconcile had not written when it is dropped is seen again at the next start
+    tokio::select! {
+        _ = all => {}
+        () = patience => tracing::warn!("a controller did not end in the grace of the shutdown"),
+    }
     Ok(())
 }
 
@@ -110,6 +131,22 @@ impl Known {
     }
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, HashSet<ObjectRef<DeserializeGuard<Approval>>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When a controller is to stop: at `shutdown`, but not before its first listing is in. kube holds the reconciles of a
+/// controller until then, and one that is stopped earlier waits for that listing for ever.
+fn stop<K>(store: Store<K>, shutdown: &CancellationToken) -> impl Future<Output = ()> + Send + Sync + 'static
+where
+    K: Lookup + Clone + Send + Sync + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone + Send + Sync,
+{
+    let shutdown = shutdown.clone();
+    async move {
+        shutdown.cancelled().await;
+        if tokio::time::timeout(FIRST_LISTING, store.wait_until_ready()).await.is_err() {
+            tracing::warn!("a controller is stopped before it could list its documents");
+        }
     }
 }
 

@@ -138,7 +138,7 @@ async fn beside_a_running_server_it_is_one_more_client_of_it() {
         // the server's own door shows the same document
         let seen = world.status(&session).await;
         assert_eq!(json!(seen.plan.expect("plan").plan_sha256), sha, "{era}");
-        let plan = host.good("get_plan", json!({"session_id": session})).await;
+        let plan = host.good("get_plan", json!({"session_id": session, "detail": "changes"})).await;
         assert!(plan.to_string().contains("oci_objectstorage_bucket"), "{era}: the plan is read from the server's blobs: {plan}");
         // its approvals are stamped as the editor's by the server, and count where an agent may
         host.good("approve_plan", json!({"session_id": session, "plan_sha256": sha})).await;
@@ -149,6 +149,21 @@ async fn beside_a_running_server_it_is_one_more_client_of_it() {
         assert_eq!(world.cloud(&session).await.list().expect("cloud").len(), 1, "{era}: one bucket");
         host.hang_up().await;
         assert!(world.design(&session).await.metadata.name.is_some(), "{era}: the server lives on");
+    }
+}
+
+/// Hosts wait two seconds before they kill a server; one that was only asked for its tools is gone at once.
+#[tokio::test]
+async fn a_host_that_hangs_up_at_once_leaves_no_process_behind() {
+    let dir = tempfile::Builder::new().prefix("gly").tempdir().expect("temp dir");
+    let (data, log) = (dir.path().join("data"), dir.path().join("mcp.log"));
+    // several times, because what used to hang was a race with the start of the controllers
+    for _ in 0..6 {
+        let host = Conversation::start(&data, &log, ClientLifecycleMode::Initialize).await;
+        let since = Instant::now();
+        host.hang_up().await;
+        let took = since.elapsed();
+        assert!(took < Duration::from_secs(2), "galley mcp ended after {took:?}:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
     }
 }
 
