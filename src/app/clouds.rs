@@ -12,6 +12,7 @@ use crate::api::design::Target;
 use crate::cli::args::SandboxProviderArgs;
 use crate::http::admin::{AdminError, Fault as WantedFault, SandboxAdmin};
 use crate::render::schema::Schema;
+use crate::sandbox::admin as console;
 use crate::sandbox::{CannedFault, Cloud, CloudResource, Error as SandboxError, Fault, FaultOperation, OciError, provider};
 use crate::terraform::{self, Lookup};
 
@@ -93,17 +94,17 @@ impl SandboxAdmin for Clouds {
     async fn set(&self, design_uid: &str, id: &str, attribute: &str, value: Value) -> Result<Value, AdminError> {
         let (id, attribute) = (id.to_owned(), attribute.to_owned());
         self.with(design_uid, move |cloud| {
-            cloud.set(&id, &attribute, value)?;
-            cloud.get(&id)
+            console::set(cloud, &id, &attribute, value)?;
+            console::get(cloud, &id)
         })
         .await
-        .map(|resource| resource.as_ref().map(shown).unwrap_or_default())
+        .map(|resource| shown(&resource))
         .map_err(admin)
     }
 
     async fn delete(&self, design_uid: &str, id: &str) -> Result<Value, AdminError> {
         let id = id.to_owned();
-        self.with(design_uid, move |cloud| cloud.delete(&id)).await.map(|resource| shown(&resource)).map_err(admin)
+        self.with(design_uid, move |cloud| console::delete(cloud, &id)).await.map(|resource| shown(&resource)).map_err(admin)
     }
 
     async fn fail(&self, design_uid: &str, fault: WantedFault) -> Result<Value, AdminError> {
@@ -115,6 +116,7 @@ impl SandboxAdmin for Clouds {
                 FaultOperation::NAMES.join(", ")
             )));
         };
+        console::known_type(&resource_type).map_err(admin)?;
         let usual = CannedFault::ALL
             .into_iter()
             .filter_map(|canned| canned.on(&resource_type).error)
@@ -169,5 +171,48 @@ impl Lookup for Clouds {
             })
             .await;
         found.map_err(|error| terraform::Error::Provider { detail: error.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(resource_type: &str, operation: &str) -> WantedFault {
+        serde_json::from_value(json!({ "resource_type": resource_type, "operation": operation, "status": 429, "code": "TooManyRequests" }))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_person_at_the_console_is_told_what_cannot_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let clouds = Clouds::new(dir.path().to_owned());
+        let vcn = json!({ "id": "ocid1.vcn.oc1..a", "display_name": "Dev VCN" });
+        let made = CloudResource {
+            id: "ocid1.vcn.oc1..a".into(),
+            resource_type: "oci_core_vcn".into(),
+            attributes: vcn,
+            created_at: "2026-01-01T00:00:00Z".into(),
+            tags: std::collections::BTreeMap::new(),
+        };
+        Cloud::open(dir.path().join("u")).unwrap().transact(|transaction| transaction.put(made)).unwrap();
+        for (why, attribute, value, ok) in [
+            ("a name", "display_name", json!("Changed here"), true),
+            ("an attribute that no VCN has: nobody would ever see the change", "nosuchattribute", json!(1), false),
+            ("a list where a text belongs", "display_name", json!(["a"]), false),
+            ("the id is what the state knows it by", "id", json!("other"), false),
+        ] {
+            let set = clouds.set("u", "ocid1.vcn.oc1..a", attribute, value).await;
+            assert_eq!(set.is_ok(), ok, "{why}: {set:?}");
+        }
+        for (why, resource_type, operation, ok) in [
+            ("a type", "oci_core_vcn", "create", true),
+            ("every type", "*", "*", true),
+            ("a type that does not exist: it would never fail", "oci_core_vcm", "create", false),
+            ("an operation that does not exist", "oci_core_vcn", "destroy", false),
+        ] {
+            let failed = clouds.fail("u", fault(resource_type, operation)).await;
+            assert_eq!(failed.is_ok(), ok, "{why}: {failed:?}");
+        }
     }
 }

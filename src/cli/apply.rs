@@ -225,7 +225,10 @@ async fn apply_one(server: &Server, number: usize, document: Value, screen: Scre
                     return Ok(found);
                 }
                 let name = found.metadata.name.clone().unwrap_or_default();
-                api.replace(&name, &PostParams::default(), &merged).await.map(|object| (Text::DocConfigured, object))
+                let written = api.replace(&name, &PostParams::default(), &merged).await;
+                // what the server fills in (defaults) makes the file differ from the document without changing it
+                let same = |object: &DynamicObject| object.metadata.resource_version == found.metadata.resource_version;
+                written.map(|object| (if same(&object) { Text::DocUnchanged } else { Text::DocConfigured }, object))
             }
         };
         match written {

@@ -13,7 +13,7 @@ use super::failure::{Exit, Failure};
 use super::screen::{Screen, Tone, age, clean, say, span, table};
 use super::text::Text;
 use crate::api::approval::{Approval, ApprovalSpec, short};
-use crate::api::design::{Change, ChangeAction, Counts, PlanRecord, Preview};
+use crate::api::design::{Change, ChangeAction, Counts, DesiredState, PlanRecord, Preview};
 use crate::api::{Design, NAMESPACE, Time};
 use crate::clock::{Clock, SystemClock};
 
@@ -191,6 +191,14 @@ pub fn check(name: &str, asked: Option<&str>, design: &Design, plan: &PlanRecord
             ));
         }
     }
+    // a yes that no job would ever take is no yes
+    let wanted = matches!(design.spec.desired_state, DesiredState::Applied | DesiredState::Destroyed);
+    if !wanted && design.metadata.deletion_timestamp.is_none() {
+        return Err(Failure::new(
+            Exit::Refused,
+            lang.fill(Text::OnlyPlanned, &[("name", &name), ("state", &format!("{:?}", design.spec.desired_state))]),
+        ));
+    }
     let now = design.metadata.generation.unwrap_or(plan.generation);
     if now != plan.generation {
         return Err(Failure::new(Exit::Refused, lang.fill(Text::OldPlan, &[("plan", &plan.generation), ("now", &now)])));
@@ -278,8 +286,12 @@ mod tests {
     }
 
     fn design(generation: i64) -> Design {
+        wanting("Applied", generation)
+    }
+
+    fn wanting(desired: &str, generation: i64) -> Design {
         serde_json::from_value(json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Design",
-            "metadata": { "name": "s-1", "uid": "u-1", "generation": generation }, "spec": { "sessionRef": "s-1" } }))
+            "metadata": { "name": "s-1", "uid": "u-1", "generation": generation }, "spec": { "sessionRef": "s-1", "desiredState": desired } }))
         .unwrap()
     }
 
@@ -337,6 +349,22 @@ expected by comparing the rendered resources with the state; the plan decides"
             if let Err(failure) = found {
                 assert_eq!(failure.exit, Exit::Refused, "{why}");
             }
+        }
+    }
+
+    #[test]
+    fn a_plan_that_nothing_would_apply_is_not_approved() {
+        let mut deleted = wanting("Planned", 2);
+        deleted.metadata.deletion_timestamp = Some(plan().created_at);
+        for (why, design, ok) in [
+            ("it is to be built", wanting("Applied", 2), true),
+            ("it is to be torn down", wanting("Destroyed", 2), true),
+            ("it is being deleted, which is a wish of its own", deleted, true),
+            ("only a plan was asked for", wanting("Planned", 2), false),
+            ("nothing was asked for", wanting("Draft", 2), false),
+        ] {
+            let found = check("s-1", None, &design, &plan(), Screen::plain(Lang::En));
+            assert_eq!(found.as_ref().map_err(|failure| failure.exit).err(), (!ok).then_some(Exit::Refused), "{why}: {found:?}");
         }
     }
 

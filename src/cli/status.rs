@@ -12,7 +12,7 @@ use super::plan::{change_line, counts_line};
 use super::screen::{Screen, Tone, age, bar, clean, say, table};
 use super::text::Text;
 use crate::api::condition::{READY, STALLED, condition};
-use crate::api::design::{Change, ChangeAction, DesiredState, Health, LastFailure, Sync};
+use crate::api::design::{Change, ChangeAction, DesiredState, Finding, Health, LastFailure, Severity, Sync};
 use crate::api::terraformjob::{JobPhase, TerraformJob};
 use crate::api::{Design, NAMESPACE, Reason, Time, WhoActs};
 use crate::clock::{Clock, SystemClock};
@@ -109,6 +109,8 @@ pub fn judge(design: &Design, until: Option<Until>, screen: Screen) -> Verdict {
         Some(Until::Plan) => planned || reason == Some(Reason::Synced),
         Some(Until::Synced) => synced,
         Some(Until::Destroyed) => reason == Some(Reason::Destroyed),
+        // gone is what is waited for
+        None if design.metadata.deletion_timestamp.is_some() => false,
         None => match design.spec.desired_state {
             DesiredState::Draft => reason == Some(Reason::Draft),
             DesiredState::Planned => matches!(reason, Some(Reason::PlanReady | Reason::Synced)),
@@ -137,7 +139,13 @@ pub fn render(design: &Design, job: Option<&TerraformJob>, now: &Time, screen: S
     let mut rows: Vec<Vec<String>> = vec![
         vec![lang.text(Text::Session).into(), name.clone()],
         vec![lang.text(Text::TargetLabel).into(), format!("{:?}", design.spec.target).to_lowercase()],
-        vec![lang.text(Text::Desired).into(), format!("{:?}", design.spec.desired_state)],
+        vec![
+            lang.text(Text::Desired).into(),
+            match design.metadata.deletion_timestamp {
+                Some(_) => lang.text(Text::BeingDeleted).into(),
+                None => format!("{:?}", design.spec.desired_state),
+            },
+        ],
     ];
     let Some(status) = &design.status else {
         return format!("{}\n{}", table::<&str, _>(&[], &rows), lang.text(Text::NothingKnown));
@@ -173,6 +181,7 @@ pub fn render(design: &Design, job: Option<&TerraformJob>, now: &Time, screen: S
         add(Text::Drift, lang.fill(Text::DriftNone, &[("age", &age(checked, now))]));
     }
     let mut lines = vec![table::<&str, _>(&[], &rows)];
+    lines.extend(status.findings.iter().flat_map(|found| finding_lines(&found.items, screen)));
     if let Some(job) = job {
         lines.extend(job_lines(job, status.plan.as_ref().map(|plan| plan.changes.as_slice()).unwrap_or_default(), screen));
     }
@@ -184,6 +193,24 @@ pub fn render(design: &Design, job: Option<&TerraformJob>, now: &Time, screen: S
         lines.extend(failure_lines(failure, screen));
     }
     lines.join("\n")
+}
+
+/// Errors and warnings with their place and what to do; notes are counted only.
+fn finding_lines(items: &[Finding], screen: Screen) -> Vec<String> {
+    let told: Vec<&Finding> = items.iter().filter(|finding| finding.severity != Severity::Info).collect();
+    let mut lines: Vec<String> = told
+        .iter()
+        .take(LIST)
+        .map(|finding| {
+            let mark = if finding.severity == Severity::Error { screen.paint(Tone::Bad, "✗") } else { screen.paint(Tone::Warn, "!") };
+            let advice = finding.recommendation.as_ref().map(|text| format!("  → {}", clean(text))).unwrap_or_default();
+            format!("  {mark} {}  {}{advice}", clean(&finding.path), clean(&finding.message))
+        })
+        .collect();
+    if told.len() > LIST {
+        lines.push(format!("  {}", screen.lang.fill(Text::MoreItems, &[("count", &(told.len() - LIST))])));
+    }
+    lines
 }
 
 fn drift_line(change: &Change, screen: Screen) -> String {

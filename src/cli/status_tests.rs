@@ -153,3 +153,24 @@ fn the_frame_speaks_japanese() {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
+
+#[test]
+fn findings_are_told_with_their_place_and_what_to_do() {
+    let status = json!({ "conditions": ready(false, "InvalidDesign"), "findings": { "errors": 1, "warnings": 1, "infos": 1, "items": [
+        { "rule": "network.cidr", "severity": "error", "path": "components[sub].config.cidr_block", "message": "lies outside", "recommendation": "move it" },
+        { "rule": "x", "severity": "warning", "path": "components[vm]", "message": "is public" },
+        { "rule": "y", "severity": "info", "path": "components[net]", "message": "a note" }] } });
+    let now = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    let text = render(&design("Applied", 2, status), None, &now, Screen::plain(Lang::En));
+    assert!(text.contains("\n  ✗ components[sub].config.cidr_block  lies outside  → move it\n  ! components[vm]  is public"), "{text}");
+    assert!(!text.contains("a note"), "notes are counted: {text}");
+}
+
+#[test]
+fn a_design_that_is_being_deleted_is_waited_for_until_it_is_gone() {
+    let mut leaving = design("Applied", 2, json!({ "sync": "Synced", "health": "Healthy", "conditions": ready(true, "Synced") }));
+    leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    assert_eq!(judge(&leaving, None, Screen::plain(Lang::En)).exit(), Exit::InProgress);
+    let now = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    assert!(render(&leaving, None, &now, Screen::plain(Lang::En)).contains("being deleted"));
+}

@@ -99,6 +99,8 @@ texts! { Text:
     NoPlan: "design {name} has no plan; set desiredState to Planned or Applied and wait: galley status {name} --watch --until plan", "設計 {name} にはプランがありません。desiredState を Planned か Applied にして待ってください: galley status {name} --watch --until plan";
     OtherPlan: "the newest plan is {found}, not {asked}; read it with `galley plan {name}`", "最新のプランは {asked} ではなく {found} です。`galley plan {name}` で確認してください";
     OldPlan: "the plan is for generation {plan}, the design is at {now}; wait for the new plan", "プランは世代 {plan} のもので、設計は世代 {now} です。新しいプランを待ってください";
+    OnlyPlanned: "desiredState of {name} is {state}: nothing would apply this plan; ask for it first: galley apply -f FILE --session {name} --desired-state applied", "{name} の desiredState は {state} のため、このプランは適用されません。先に指定してください: galley apply -f FILE --session {name} --desired-state applied";
+    BeingDeleted: "Destroyed (being deleted)", "Destroyed(削除中)";
     Refused: "refused ({reason}): {message}", "拒否されました({reason}): {message}";
     AlreadyApproved: "plan {sha} was approved already", "プラン {sha} は承認済みです";
     // documents

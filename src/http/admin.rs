@@ -36,7 +36,7 @@ impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         let (code, message, hint) = match self {
             AdminError::NotFound(message) => (Code::NotFound, message, "check the name with `galley get`"),
-            AdminError::Invalid(message) => (Code::InvalidArgument, message, "see `galley sandbox --help`"),
+            AdminError::Invalid(message) => (Code::InvalidArgument, message, "see `galley --help`"),
             AdminError::Unavailable(message) => (Code::Unavailable, message, "try again; see /readyz"),
         };
         Refusal::new(code, message, hint).into_response()
@@ -120,9 +120,7 @@ fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refusal> {
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(Refusal::new(Code::BodyTooLarge, "the body is too large", "send less"))
         }
-        Err(_) => {
-            Err(Refusal::new(Code::InvalidArgument, "the body is not the JSON object this route takes", "see `galley sandbox --help`"))
-        }
+        Err(_) => Err(Refusal::new(Code::InvalidArgument, "the body is not the JSON object this route takes", "see `galley --help`")),
     }
 }
 

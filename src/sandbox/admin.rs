@@ -77,7 +77,8 @@ fn parse_operation(name: &str) -> Result<FaultOperation, Error> {
     })
 }
 
-fn known_type(resource_type: &str) -> Result<(), Error> {
+/// Whether there is such a type (or `*`); the refusal names near ones.
+pub fn known_type(resource_type: &str) -> Result<(), Error> {
     let schema = Schema::builtin();
     if resource_type == "*" || schema.resource(resource_type).is_some() || schema.data_source(resource_type).is_some() {
         return Ok(());
