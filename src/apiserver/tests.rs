@@ -466,7 +466,12 @@ async fn the_jobs_of_one_design_are_found_by_its_name_and_after_a_restart_too() 
     for server in [&server, &again] {
         let names = async |selector: &str| {
             let list = send(server, Some(editor()), "GET", &format!("terraformjobs?fieldSelector={selector}"), "", "").await.1;
-            list["items"].as_array().unwrap().iter().filter_map(|job| job["metadata"]["name"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+            list["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|job| job["metadata"]["name"].as_str().map(str::to_owned))
+                .collect::<Vec<_>>()
         };
         assert_eq!(names("spec.designRef=b").await, ["b-1", "b-2"]);
         assert_eq!(names("spec.designRef=b,metadata.name=b-2").await, ["b-2"], "both must hold");

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::history;
-use super::parts::{chip, health_chip, phase_chip, severity_chip, sync_chip, Tone};
+use super::parts::{Tone, chip, health_chip, phase_chip, severity_chip, sync_chip};
 use super::plan;
 use super::read::{DesignView, changes, reason};
 use super::request::language_word;

@@ -239,7 +239,9 @@ pub(super) fn shown(value: &Value) -> Markup {
     match value {
         Value::Null => html! { span.mute { "–" } },
         Value::String(text) => html! { span.value { (clip(text, VALUE_LIMIT)) } },
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => html! { code.value { (clip(&value.to_string(), VALUE_LIMIT)) } },
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            html! { code.value { (clip(&value.to_string(), VALUE_LIMIT)) } }
+        }
     }
 }
 

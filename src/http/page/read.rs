@@ -188,7 +188,10 @@ impl Page {
 
     async fn all<K>(&self) -> Result<Vec<DeserializeGuard<K>>, Error>
     where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
     {
         let api: Api<DeserializeGuard<K>> = Api::namespaced(self.parts.reader.client.clone(), NAMESPACE);
         let (mut found, mut params) = (Vec::new(), ListParams::default().limit(CHUNK));

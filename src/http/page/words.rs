@@ -295,7 +295,9 @@ impl Say {
             Reason::JobFailed => self.pick("Something failed; a person has to act", "失敗しました。対応が必要です"),
             Reason::RetryScheduled => self.pick("Failed; tried again by itself", "失敗しました。自動で再試行します"),
             Reason::OutcomeUnknown => self.pick("Interrupted; Galley looks at the cloud first", "中断されました。先にクラウドを確認します"),
-            Reason::InFlightUnconfirmed => self.pick("Interrupted; a person confirms what was being made", "中断されました。作成中だったものの確認が必要です"),
+            Reason::InFlightUnconfirmed => {
+                self.pick("Interrupted; a person confirms what was being made", "中断されました。作成中だったものの確認が必要です")
+            }
             Reason::ResourcesVanished => self.pick("Resources have vanished in the cloud", "クラウド上のリソースが見つかりません"),
             Reason::OwnerUnknown => self.pick("It is not known whether a job still runs", "ジョブが実行中か確認できません"),
             Reason::StateUnavailable => self.pick("The Terraform state is not available", "Terraform の状態ファイルを利用できません"),
