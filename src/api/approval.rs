@@ -19,7 +19,7 @@ use super::design::{ApprovalPolicy, PlanRecord};
     namespaced,
     status = "ApprovalStatus",
     derive = "PartialEq",
-    selectable = "spec.designRef",
+    selectable = ".spec.designRef",
     printcolumn(name = "Design", type_ = "string", json_path = ".spec.designRef"),
     printcolumn(name = "Plan", type_ = "string", json_path = ".spec.planSha256"),
     printcolumn(name = "Approver", type_ = "string", json_path = ".status.approver"),

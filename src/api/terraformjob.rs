@@ -19,7 +19,7 @@ use super::{Reason, Time, WhoActs};
     namespaced,
     status = "TerraformJobStatus",
     derive = "PartialEq",
-    selectable = "spec.designRef",
+    selectable = ".spec.designRef",
     printcolumn(name = "Design", type_ = "string", json_path = ".spec.designRef"),
     printcolumn(name = "Action", type_ = "string", json_path = ".spec.action"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
