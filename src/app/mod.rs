@@ -96,7 +96,7 @@ impl Composition for App {
     }
 
     async fn mcp(&self, settings: Settings) -> anyhow::Result<()> {
-        mcp::serve(settings, &self.environment).await
+        Box::pin(mcp::serve(settings, &self.environment)).await
     }
 
     async fn sandbox_provider(&self, args: SandboxProviderArgs) -> anyhow::Result<()> {

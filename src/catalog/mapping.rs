@@ -446,7 +446,7 @@ impl Expr {
         match &self.source {
             Source::List(items) => items.iter().for_each(|item| item.walk(look)),
             Source::Map(members) | Source::Template(_, members) | Source::Expression(_, members) => {
-                members.iter().for_each(|(_, member)| member.walk(look))
+                members.iter().for_each(|(_, member)| member.walk(look));
             }
             Source::Literal(_)
             | Source::Config(_)

@@ -42,7 +42,7 @@ fn walk(expression: &Expression, out: &mut Vec<Refusal>) {
         }
         Expression::Parenthesis(inner) => walk(inner, out),
         Expression::Conditional(choice) => {
-            [&choice.cond_expr, &choice.true_expr, &choice.false_expr].into_iter().for_each(|e| walk(e, out))
+            [&choice.cond_expr, &choice.true_expr, &choice.false_expr].into_iter().for_each(|e| walk(e, out));
         }
         Expression::Operation(operation) => match operation.as_ref() {
             Operation::Unary(unary) => walk(&unary.expr, out),
