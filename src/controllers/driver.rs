@@ -54,11 +54,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
 
     let jobs = Controller::new(metadata::<TerraformJob>(&ctx), watcher::Config::default());
     let stop_jobs = stop(jobs.store(), &shutdown);
-    let jobs = jobs
-        .with_config(config.clone())
-        .graceful_shutdown_on(stop_jobs)
-        .run(job::reconcile, policy, ctx.clone())
-        .for_each(log);
+    let jobs = jobs.with_config(config.clone()).graceful_shutdown_on(stop_jobs).run(job::reconcile, policy, ctx.clone()).for_each(log);
 
     let approvals = Controller::new(guarded(&ctx), watcher::Config::default());
     let store = approvals.store();

@@ -212,7 +212,12 @@ async fn no_edit_of_a_document_makes_a_guarded_plan_applied() {
     let lowering: Vec<(&str, &str, &str, Value)> = vec![
         ("a merge patch to auto", "PATCH", MERGE, json!({"spec": {"policy": {"approval": "auto"}}})),
         ("a merge patch to agent", "PATCH", MERGE, json!({"spec": {"policy": {"approval": "agent"}}})),
-        ("a merge patch that removes the word, so that the default would hold", "PATCH", MERGE, json!({"spec": {"policy": {"approval": null}}})),
+        (
+            "a merge patch that removes the word, so that the default would hold",
+            "PATCH",
+            MERGE,
+            json!({"spec": {"policy": {"approval": null}}}),
+        ),
         ("a merge patch that removes the whole policy", "PATCH", MERGE, json!({"spec": {"policy": null}})),
         ("a word that is no policy", "PATCH", MERGE, json!({"spec": {"policy": {"approval": "nobody"}}})),
         ("a JSON patch", "PATCH", JSON_PATCH, json!([{"op": "replace", "path": "/spec/policy/approval", "value": "auto"}])),
@@ -252,7 +257,13 @@ async fn no_edit_of_a_document_makes_a_guarded_plan_applied() {
         ("the role of an approval, by replacement", "PUT", format!("{approved}/status"), JSON, whole_approval.clone()),
         ("the state a plan was made on", "PATCH", format!("{design}/status"), MERGE, json!({"status": {"applied": {"serial": 9}}})),
         ("the plan of a design", "PATCH", format!("{design}/status"), JSON_PATCH, json!([{"op": "remove", "path": "/status/plan"}])),
-        ("the session gate", "PATCH", format!("sessions/{name}/status"), MERGE, json!({"status": {"phase": "Deployed", "activeOperation": null}})),
+        (
+            "the session gate",
+            "PATCH",
+            format!("sessions/{name}/status"),
+            MERGE,
+            json!({"status": {"phase": "Deployed", "activeOperation": null}}),
+        ),
         ("the outcome of a job", "PATCH", format!("{job}/status"), MERGE, json!({"status": {"phase": "Pending"}})),
     ];
     for (reason, method, path, kind, body) in statuses {
@@ -260,7 +271,12 @@ async fn no_edit_of_a_document_makes_a_guarded_plan_applied() {
     }
     // through the main resource a status is not an error, as in any API server: it is not taken
     let taken = editor.k8s("PUT", &approved, JSON, &whole_approval).await;
-    assert_eq!((taken.code, &taken.body["status"]["role"]), (200, &json!("editor")), "a status in a replacement is ignored: {}", taken.text());
+    assert_eq!(
+        (taken.code, &taken.body["status"]["role"]),
+        (200, &json!("editor")),
+        "a status in a replacement is ignored: {}",
+        taken.text()
+    );
     let edited = editor.k8s("PATCH", &approved, MERGE, &json!({"spec": {"planSha256": "0".repeat(64)}})).await;
     edited.refused("another plan in an approval that is there", 422, "an approval is immutable: make a new one");
 
@@ -269,7 +285,8 @@ async fn no_edit_of_a_document_makes_a_guarded_plan_applied() {
     let plan = world.status(&name).await.plan.expect("plan");
     apply["metadata"] = json!({"name": format!("{name}-apply-00000000")});
     apply["spec"]["action"] = json!("Apply");
-    apply["spec"]["plan"] = json!({"job": plan_job, "planSha256": plan.plan_sha256, "approval": approval_name, "approvalUid": stored["metadata"]["uid"]});
+    apply["spec"]["plan"] =
+        json!({"job": plan_job, "planSha256": plan.plan_sha256, "approval": approval_name, "approvalUid": stored["metadata"]["uid"]});
     editor.k8s("POST", "terraformjobs", JSON, &apply).await.refused("an apply job", 403, "jobs are made by the design controller alone");
     for (reason, body) in [
         ("an apply out of the plan's job", json!({"spec": {"action": "Apply"}})),
@@ -280,7 +297,11 @@ async fn no_edit_of_a_document_makes_a_guarded_plan_applied() {
     }
     let events = format!("/k8s/{EDITOR}/apis/events.k8s.io/v1/namespaces/default/events");
     let event = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "approved"}, "eventTime": "2030-01-01T00:00:00.000000Z", "reason": "Approved", "note": "a person said yes", "type": "Normal", "action": "Approve", "reportingController": "galley", "reportingInstance": "galley", "regarding": {"kind": "Design", "name": name}});
-    editor.send("POST", &events, JSON, &[], &event).await.refused("an Event that says that somebody approved", 403, "events are written by Galley alone");
+    editor.send("POST", &events, JSON, &[], &event).await.refused(
+        "an Event that says that somebody approved",
+        403,
+        "events are written by Galley alone",
+    );
 
     // the marks that keep a design and its cloud together
     let marks = [
@@ -433,7 +454,8 @@ async fn what_a_person_built_is_neither_changed_nor_let_go_without_a_person() {
     // the destruction that follows from it waits for a person, too
     world
         .until(&name, "a destroy plan that waits", |design| {
-            ready_reason(design) == "AwaitingApproval" && design.status.as_ref().and_then(|status| status.plan.as_ref()).is_some_and(|plan| plan.destroy)
+            ready_reason(design) == "AwaitingApproval"
+                && design.status.as_ref().and_then(|status| status.plan.as_ref()).is_some_and(|plan| plan.destroy)
         })
         .await;
     let status = editor.approval_is_refused("the destroy plan", &[], &approval(&world, &name).await).await;
@@ -499,7 +521,8 @@ async fn a_server_that_asks_for_a_person_asks_for_one_in_every_design() {
     let status = editor.approval_is_refused("an approval of the exact plan", &[], &approval(&world, &session).await).await;
     assert_eq!(status["refused"]["reason"], json!("ApproverRequired"), "{status}");
     let mcp = world.mcp().await;
-    let error = mcp.call("set_desired_state", json!({"session_id": session, "approval_policy": "auto"})).await.expect_err("below the minimum");
+    let error =
+        mcp.call("set_desired_state", json!({"session_id": session, "approval_policy": "auto"})).await.expect_err("below the minimum");
     assert_eq!(error["code"], json!("not_permitted"), "{error}");
     unchanged(&world, &session, 0, 0).await;
 }

@@ -104,13 +104,25 @@ async fn kubectl_alone_plans_approves_builds_and_takes_down_a_design() {
     let table = kubectl.run(&["get", "designs", "-l", "team=a"]).await;
     assert!(table.contains(name) && table.to_lowercase().contains("planned"), "{table}");
     let galley = kubectl.run(&["get", "galley"]).await;
-    assert!(galley.contains("session.galley.dev/s-kubectl") && galley.contains("terraformjob.galley.dev/"), "every kind by its category: {galley}");
+    assert!(
+        galley.contains("session.galley.dev/s-kubectl") && galley.contains("terraformjob.galley.dev/"),
+        "every kind by its category: {galley}"
+    );
     assert_eq!(kubectl.run(&["get", &design, "-o", "jsonpath={.status.plan.counts.create}"]).await, "1");
 
     // patch, and watch until what follows from it
     kubectl.run(&["patch", &design, "--type=merge", "-p", r#"{"spec":{"desiredState":"Applied"}}"#]).await;
-    kubectl.run(&["wait", &design, r#"--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=AwaitingApproval"#, "--timeout=60s"]).await;
-    let plan = kubectl.run(&["get", &design, "-o", "jsonpath={.metadata.uid} {.status.plan.planSha256} {.status.plan.generation} {.status.plan.expiresAt}"]).await;
+    kubectl
+        .run(&["wait", &design, r#"--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=AwaitingApproval"#, "--timeout=60s"])
+        .await;
+    let plan = kubectl
+        .run(&[
+            "get",
+            &design,
+            "-o",
+            "jsonpath={.metadata.uid} {.status.plan.planSha256} {.status.plan.generation} {.status.plan.expiresAt}",
+        ])
+        .await;
     let [uid, sha, generation, expires] = plan.split(' ').collect::<Vec<_>>()[..] else { panic!("{plan}") };
     let approval = format!(
         "{{apiVersion: galley.dev/v1alpha1, kind: Approval, metadata: {{generateName: {name}-}}, spec: {{designRef: {name}, designUid: {uid}, planSha256: {sha}, generation: {generation}, expiresAt: \"{expires}\"}}}}"
@@ -133,7 +145,9 @@ async fn kubectl_alone_plans_approves_builds_and_takes_down_a_design() {
     // delete waits for the destroy, the destroy for its approval
     kubectl.run(&["delete", &design, "--wait=false"]).await;
     kubectl.run(&["wait", &design, r#"--for=jsonpath={.status.plan.destroy}=true"#, "--timeout=60s"]).await;
-    kubectl.run(&["wait", &design, r#"--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=AwaitingApproval"#, "--timeout=60s"]).await;
+    kubectl
+        .run(&["wait", &design, r#"--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=AwaitingApproval"#, "--timeout=60s"])
+        .await;
     assert_eq!(world.cloud(name).await.list().expect("cloud").len(), 1, "nothing is destroyed before the approval");
     let uid = uid.to_owned();
     world.approve(name, EDITOR).await;

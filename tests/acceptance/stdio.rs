@@ -106,7 +106,8 @@ async fn alone_it_is_the_whole_server_and_builds_what_it_is_told() {
         let host = Conversation::start(&data, &log, mode).await;
         let tools = host.service.list_all_tools().await.expect("tools");
         assert!(tools.iter().any(|tool| tool.name == "approve_plan") && tools.len() <= 20, "{era}: {} tools", tools.len());
-        let session = host.good("create_session", json!({"title": era, "target": "sandbox"})).await["session_id"].as_str().expect("id").to_owned();
+        let session =
+            host.good("create_session", json!({"title": era, "target": "sandbox"})).await["session_id"].as_str().expect("id").to_owned();
         host.good("save_architecture", bucket(&session)).await;
         host.good("set_desired_state", json!({"session_id": session, "desired_state": "Applied"})).await;
         let status = host.until(&session, "AwaitingApproval").await;
@@ -128,7 +129,8 @@ async fn beside_a_running_server_it_is_one_more_client_of_it() {
     let log = world.dir.path().join("mcp.log");
     for (era, mode) in eras() {
         let host = Conversation::start(&world.data_dir(), &log, mode).await;
-        let session = host.good("create_session", json!({"title": era, "target": "sandbox"})).await["session_id"].as_str().expect("id").to_owned();
+        let session =
+            host.good("create_session", json!({"title": era, "target": "sandbox"})).await["session_id"].as_str().expect("id").to_owned();
         host.good("save_architecture", bucket(&session)).await;
         host.good("set_desired_state", json!({"session_id": session, "desired_state": "Applied"})).await;
         let status = host.until(&session, "AwaitingApproval").await;

@@ -130,10 +130,6 @@ impl World {
         &self.base
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("running").id()
-    }
-
     /// `kill -9` of Galley alone.
     pub fn kill_galley(&mut self) {
         let mut child = self.child.take().expect("running");

@@ -70,7 +70,9 @@ pub fn tool(request: &CallToolRequestParams, context: &RequestContext<RoleServer
         "test_input_required_result_list_roots" => one("client_roots", roots(), "/roots"),
         "test_input_required_result_request_state" | "test_input_required_result_tampered_state" => match state {
             Some(_) => text("state-ok").into(),
-            None => required(json!({ "confirm": form("Please confirm", json!({ "ok": { "type": "boolean" } })) }), Some(seal("confirm"))).into(),
+            None => {
+                required(json!({ "confirm": form("Please confirm", json!({ "ok": { "type": "boolean" } })) }), Some(seal("confirm"))).into()
+            }
         },
         "test_input_required_result_multiple_inputs" => {
             let all = ["user_name", "greeting", "client_roots"].iter().all(|key| answer(responses, key).is_some());
@@ -82,10 +84,15 @@ pub fn tool(request: &CallToolRequestParams, context: &RequestContext<RoleServer
             }
         }
         "test_input_required_result_multi_round" => match state {
-            None => required(json!({ "step1": form("Step 1: What is your name?", json!({ "name": { "type": "string" } })) }), Some(seal("one"))).into(),
-            Some("one") => {
-                required(json!({ "step2": form("Step 2: What is your favorite color?", json!({ "color": { "type": "string" } })) }), Some(seal("two"))).into()
+            None => {
+                required(json!({ "step1": form("Step 1: What is your name?", json!({ "name": { "type": "string" } })) }), Some(seal("one")))
+                    .into()
             }
+            Some("one") => required(
+                json!({ "step2": form("Step 2: What is your favorite color?", json!({ "color": { "type": "string" } })) }),
+                Some(seal("two")),
+            )
+            .into(),
             Some(_) => text("Multi-round flow complete").into(),
         },
         "test_input_required_result_capabilities" => capabilities(responses, context),
@@ -116,8 +123,15 @@ pub fn prompt(request: &GetPromptRequestParams) -> GetPromptResponse {
     match answer(request.input_responses.as_ref(), "user_context") {
         Some(found) => {
             let said = format!("Context: {}", found.pointer("/content/context").and_then(Value::as_str).unwrap_or_default());
-            model::<GetPromptResult>(json!({ "resultType": "complete", "messages": [{ "role": "user", "content": { "type": "text", "text": said } }] })).into()
+            model::<GetPromptResult>(
+                json!({ "resultType": "complete", "messages": [{ "role": "user", "content": { "type": "text", "text": said } }] }),
+            )
+            .into()
         }
-        None => required(json!({ "user_context": form("What context should the prompt use?", json!({ "context": { "type": "string" } })) }), None).into(),
+        None => required(
+            json!({ "user_context": form("What context should the prompt use?", json!({ "context": { "type": "string" } })) }),
+            None,
+        )
+        .into(),
     }
 }

@@ -52,7 +52,8 @@ fn prompt(name: &str, arguments: &HashMap<String, String>) -> Option<Value> {
             vec![user(text(&format!("Prompt with arguments: arg1='{}', arg2='{}'", argument("arg1"), argument("arg2"))))]
         }
         "test_prompt_with_embedded_resource" => {
-            let resource = json!({ "uri": argument("resourceUri"), "mimeType": "text/plain", "text": "Embedded resource content for testing." });
+            let resource =
+                json!({ "uri": argument("resourceUri"), "mimeType": "text/plain", "text": "Embedded resource content for testing." });
             vec![user(json!({ "type": "resource", "resource": resource })), user(text("Please process the embedded resource above."))]
         }
         "test_prompt_with_image" => {
@@ -121,7 +122,11 @@ impl<H: ServerHandler + Clone> ServerHandler for Fixtures<H> {
         tools::list().into_iter().find(|tool| tool.name == name).or_else(|| self.product.get_tool(name))
     }
 
-    async fn list_tools(&self, page: Option<PaginatedRequestParams>, context: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
+    async fn list_tools(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
         let mut list = self.product.list_tools(page, context).await?;
         list.tools.extend(tools::list());
         Ok(list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
@@ -149,29 +154,37 @@ impl<H: ServerHandler + Clone> ServerHandler for Fixtures<H> {
         }
     }
 
-    async fn list_prompts(&self, page: Option<PaginatedRequestParams>, context: RequestContext<RoleServer>) -> Result<ListPromptsResult, ErrorData> {
+    async fn list_prompts(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
         let mut list = self.product.list_prompts(page, context).await.unwrap_or_default();
         list.prompts.extend(prompts());
         Ok(list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
     }
 
-    async fn get_prompt(&self, request: GetPromptRequestParams, context: RequestContext<RoleServer>) -> Result<GetPromptResponse, ErrorData> {
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
         if request.name == "test_input_required_result_prompt" {
             return Ok(asking::prompt(&request));
         }
-        let arguments: HashMap<String, String> = request
-            .arguments
-            .iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-            .collect();
+        let arguments: HashMap<String, String> =
+            request.arguments.iter().flatten().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
         match prompt(&request.name, &arguments) {
             Some(found) => Ok(model::<GetPromptResult>(found).into()),
             None => self.product.get_prompt(request, context).await,
         }
     }
 
-    async fn list_resources(&self, page: Option<PaginatedRequestParams>, context: RequestContext<RoleServer>) -> Result<ListResourcesResult, ErrorData> {
+    async fn list_resources(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
         let mut list = self.product.list_resources(page, context).await.unwrap_or_default();
         list.resources.extend(resources());
         Ok(list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
@@ -188,7 +201,11 @@ impl<H: ServerHandler + Clone> ServerHandler for Fixtures<H> {
         Ok(list.with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public))
     }
 
-    async fn read_resource(&self, request: ReadResourceRequestParams, context: RequestContext<RoleServer>) -> Result<ReadResourceResponse, ErrorData> {
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
         match resource(&request.uri) {
             Some(found) => Ok(model::<ReadResourceResult>(found).with_ttl_ms(TTL_MS).with_cache_scope(CacheScope::Public).into()),
             None if request.uri.starts_with("test://") => {

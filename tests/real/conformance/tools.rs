@@ -76,20 +76,26 @@ fn content(blocks: Value) -> CallToolResponse {
 }
 
 pub async fn call(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
-    let argument = |name: &str| request.arguments.as_ref().and_then(|all| all.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let argument =
+        |name: &str| request.arguments.as_ref().and_then(|all| all.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
     let said = |text: &str| json!({ "type": "text", "text": text });
     let image = json!({ "type": "image", "data": IMAGE, "mimeType": "image/png" });
-    let embedded = |uri: &str, kind: &str, text: &str| json!({ "type": "resource", "resource": { "uri": uri, "mimeType": kind, "text": text } });
+    let embedded =
+        |uri: &str, kind: &str, text: &str| json!({ "type": "resource", "resource": { "uri": uri, "mimeType": kind, "text": text } });
     Ok(match request.name.as_ref() {
         "test_simple_text" => content(json!([said("This is a simple text response for testing.")])),
         "test_image_content" => content(json!([image])),
         "test_audio_content" => content(json!([{ "type": "audio", "data": SOUND, "mimeType": "audio/wav" }])),
-        "test_embedded_resource" => content(json!([embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")])),
+        "test_embedded_resource" => {
+            content(json!([embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")]))
+        }
         "test_multiple_content_types" => {
             let resource = embedded("test://mixed-content-resource", "application/json", r#"{"test":"data","value":123}"#);
             content(json!([said("Multiple content types test:"), image, resource]))
         }
-        "test_error_handling" => CallToolResult::error(vec![ContentBlock::text("This tool intentionally returns an error for testing")]).into(),
+        "test_error_handling" => {
+            CallToolResult::error(vec![ContentBlock::text("This tool intentionally returns an error for testing")]).into()
+        }
         "test_tool_with_logging" => log_three(context).await,
         "test_logging_tool" => log_if_asked(context).await,
         "test_tool_with_progress" => progress(context).await,
@@ -102,7 +108,11 @@ pub async fn call(request: &CallToolRequestParams, context: &RequestContext<Role
             }
             text("declared").into()
         }
-        "test_streaming_elicitation" => crate::asking::required(json!({ "value": crate::asking::form("Provide a value", json!({ "value": { "type": "string" } })) }), None).into(),
+        "test_streaming_elicitation" => crate::asking::required(
+            json!({ "value": crate::asking::form("Provide a value", json!({ "value": { "type": "string" } })) }),
+            None,
+        )
+        .into(),
         "test_sampling" => sample(context, &argument("prompt")).await,
         "test_elicitation" => {
             let person = json!({
