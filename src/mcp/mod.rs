@@ -11,8 +11,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use rmcp::{ServerHandler, ServiceExt};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager};
+use rmcp::{ServerHandler, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::services::Services;
