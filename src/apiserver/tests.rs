@@ -158,8 +158,11 @@ async fn each_role_writes_only_what_it_may() {
     assert_eq!(post(&server, Identity::system(), "terraformjobs", job()).await.0, 201);
     assert_eq!(post(&server, editor(), "approvals", approval()).await.0, 201);
     let lower = json!({ "spec": { "policy": { "approval": "agent" } } });
+    let let_go = json!({ "spec": { "policy": { "onDelete": "Orphan" } } });
     let rows = [
         (editor(), "designs/s", lower.clone(), 403, "an editor does not lower the policy"),
+        (editor(), "designs/s", let_go.clone(), 403, "nor lets go of what a person guards"),
+        (approver(), "designs/s", let_go, 200, "the approver may"),
         (approver(), "designs/s", lower, 200, "the approver may"),
         (editor(), "designs/s/status", json!({ "status": { "sync": "Synced" } }), 403, "a status is Galley's word"),
         (approver(), "designs/s/status", json!({ "status": { "sync": "Synced" } }), 403, "also for the approver"),
