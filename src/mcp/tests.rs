@@ -14,7 +14,7 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpOptions, handler, router, serve, tools};
+use super::{HttpOptions, router, serve, tools};
 use crate::services::testkit::{Kit, awaiting, sha};
 use crate::services::{Code, arguments};
 

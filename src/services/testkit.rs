@@ -113,8 +113,18 @@ impl Server {
         self.documents(plural).create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 
+    /// Replaces an object whole, status included, as the system.
+    pub(crate) async fn put(&self, plural: &str, object: Value) {
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let status = object["status"].clone();
+        self.documents(plural).replace(&name, &PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+        if !status.is_null() {
+            self.set_status(plural, &name, status).await;
+        }
+    }
+
     /// A client that asks as `identity`, through the gate.
-    fn client(&self, identity: Identity) -> kube::Client {
+    pub(crate) fn client(&self, identity: Identity) -> kube::Client {
         let (router, gate) = (self.api.router(), Arc::clone(&self.gate));
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let (router, fault) = (router.clone(), enter(&gate, &request));
@@ -259,9 +269,9 @@ impl Kit {
     }
     /// The same documents and blobs, reached as somebody else.
     pub(crate) fn seen_by(&self, identity: Identity) -> Self {
-        let server = Server { identity: identity.clone(), ..self.server.clone() };
+        let server = self.server.clone();
         let parts = Parts {
-            client: client(&server),
+            client: server.client(identity.clone()),
             identity,
             blobs: Arc::clone(&self.blobs) as Arc<dyn Blobs>,
             catalog: Arc::default(),
@@ -300,6 +310,22 @@ impl Kit {
         let uid = design["metadata"]["uid"].as_str().unwrap();
         self.blobs.put(&BlobKey::job(uid, job, what), Bytes::from(text.to_owned())).await.unwrap();
     }
+}
+
+/// A client and services that no server answers: for doors whose other rooms are tested.
+pub(crate) fn unanswered() -> (kube::Client, Services) {
+    let service = tower::service_fn(|_: http::Request<kube::client::Body>| async { Ok::<_, std::convert::Infallible>(failed(503)) });
+    let client = kube::Client::new(service, NAMESPACE);
+    let services = Services::new(Parts {
+        client: client.clone(),
+        identity: Identity::editor(Channel::Page),
+        blobs: Arc::new(MemoryBlobs::new()),
+        catalog: Arc::default(),
+        judge: judge(),
+        clock: Arc::new(FixedClock),
+        settings: settings(),
+    });
+    (client, services)
 }
 
 /// 64 times one digit.

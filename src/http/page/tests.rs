@@ -13,7 +13,7 @@ use super::*;
 use crate::api::approval::{Channel, Identity};
 use crate::blobs::JobBlob;
 use crate::config::{Secret, Tokens};
-use crate::services::testkit::{FixedClock, Kit, awaiting, client, condition, sha};
+use crate::services::testkit::{FixedClock, Kit, awaiting, condition, sha};
 
 const EDITOR: &str = "editor-token-0123456789";
 const APPROVER: &str = "approver-token-0123456789";
@@ -116,7 +116,7 @@ impl Site {
         let name = self.kit.design(awaiting()).await;
         let mut design = self.design(&name);
         design["spec"]["desiredState"] = json!("Applied");
-        self.kit.server.put("designs", design);
+        self.kit.server.put("designs", design).await;
         name
     }
 }
@@ -125,7 +125,7 @@ impl Site {
 async fn every_route_opens_to_whom_it_should() {
     let site = Site::new();
     let name = site.waiting().await;
-    site.kit.job(&name, "plan-1", "Plan", json!({ "phase": "Succeeded" }));
+    site.kit.job(&name, "plan-1", "Plan", json!({ "phase": "Succeeded" })).await;
     let (editor, approver) = (site.sign_in(EDITOR).await, site.sign_in(APPROVER).await);
     let made_up = Browser { cookie: format!("galley_session_8470={}", "0".repeat(64)), csrf: "0".repeat(64) };
     // route, method, [nobody, made-up cookie, editor, approver]
@@ -281,7 +281,7 @@ async fn refusing_the_destroy_of_a_deleted_design_suspends_it() {
     let mut design = site.design(&name);
     design["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     design["metadata"]["finalizers"] = json!(["galley.dev/terraform-state"]);
-    site.kit.server.put("designs", design);
+    site.kit.server.put("designs", design).await;
     let browser = site.sign_in(APPROVER).await;
     let answer =
         site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
@@ -293,8 +293,8 @@ async fn refusing_the_destroy_of_a_deleted_design_suspends_it() {
 async fn a_plan_that_is_being_applied_can_no_longer_be_refused() {
     let site = Site::new();
     let name = site.waiting().await;
-    site.kit.job(&name, "apply-1", "Apply", json!({ "phase": "Running" }));
-    site.kit.server.set_status("designs", &name, json!({ "activeJob": "apply-1" }));
+    site.kit.job(&name, "apply-1", "Apply", json!({ "phase": "Running" })).await;
+    site.kit.server.set_status("designs", &name, json!({ "activeJob": "apply-1" })).await;
     let browser = site.sign_in(APPROVER).await;
     let answer =
         site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
@@ -322,12 +322,12 @@ async fn every_text_of_a_user_is_escaped_wherever_it_stands() {
     let name = site.waiting().await;
     let mut session = site.kit.server.object("sessions", &name).unwrap();
     session["spec"]["title"] = json!(EVIL);
-    site.kit.server.put("sessions", session);
+    site.kit.server.put("sessions", session).await;
     let mut design = site.design(&name);
     design["spec"]["components"][0]["displayName"] = json!(EVIL);
     design["spec"]["components"][0]["serviceType"] = json!(EVIL);
     design["spec"]["region"] = json!(EVIL);
-    site.kit.server.put("designs", design);
+    site.kit.server.put("designs", design).await;
     let finding = json!({ "rule": "r", "severity": "error", "path": EVIL, "message": EVIL, "recommendation": EVIL, "allowed": [EVIL] });
     let failure = json!({ "job": "job-1", "action": "Apply", "class": "Stalled", "reason": "JobFailed", "attempts": 1, "nextActions": [EVIL],
         "diagnostics": [{ "severity": "error", "summary": EVIL, "detail": EVIL, "code": EVIL, "address": EVIL, "whoActs": "Stalled", "nextAction": EVIL }] });
@@ -337,8 +337,8 @@ async fn every_text_of_a_user_is_escaped_wherever_it_stands() {
         json!({ "findings": { "errors": 1, "warnings": 0, "infos": 0, "items": [finding] }, "lastFailure": failure, "outputs": { (EVIL): EVIL },
             "plan": { "changes": [{ "address": EVIL, "action": "delete", "replacePaths": [EVIL] }], "driftDeletes": [EVIL] },
             "conditions": [{ "type": "Ready", "status": "False", "reason": "JobFailed", "message": EVIL, "lastTransitionTime": "2026-01-01T00:00:00Z" }] }),
-    );
-    site.kit.job(&name, "job-1", "Apply", json!({ "phase": "Failed", "message": EVIL, "diagnostics": [] }));
+    ).await;
+    site.kit.job(&name, "job-1", "Apply", json!({ "phase": "Failed", "message": EVIL, "diagnostics": [] })).await;
     site.kit.blob(&name, "job-1", JobBlob::Log, &format!("{}\n", json!({ "@level": "info", "@message": EVIL, "@timestamp": EVIL }))).await;
     let browser = site.sign_in(EDITOR).await;
     for uri in [
@@ -424,7 +424,7 @@ async fn what_waits_for_a_person_comes_first_and_one_broken_document_hides_nothi
     let broken = site.kit.design(json!({})).await;
     let mut design = site.design(&broken);
     design["spec"]["components"] = json!("none");
-    site.kit.server.put("designs", design);
+    site.kit.server.put("designs", design).await;
     let talking = site.kit.session().await;
     let page = site.get(&site.sign_in(EDITOR).await, "/?lang=ja").await;
     let at = |text: &str| page.text.find(text).unwrap_or_else(|| panic!("{text} is not listed"));
@@ -443,8 +443,8 @@ async fn a_page_that_moves_reloads_itself_without_a_script_and_a_resting_one_doe
     let reload = "<noscript><meta http-equiv=\"refresh\"";
     assert!(!site.get(&browser, &format!("/designs/{name}")).await.text.contains(reload));
     let progress = json!({ "step": "apply", "total": 8, "done": 3, "current": ["oci_core_vcn.vcn"] });
-    site.kit.job(&name, "apply-1", "Apply", json!({ "phase": "Running", "progress": progress }));
-    site.kit.server.set_status("designs", &name, json!({ "activeJob": "apply-1" }));
+    site.kit.job(&name, "apply-1", "Apply", json!({ "phase": "Running", "progress": progress })).await;
+    site.kit.server.set_status("designs", &name, json!({ "activeJob": "apply-1" })).await;
     for uri in [format!("/designs/{name}"), format!("/designs/{name}/jobs/apply-1")] {
         let page = site.get(&browser, &uri).await;
         assert!(page.text.contains(reload) && page.text.contains("3 of 8 resources"), "{uri}: {}", page.text);
