@@ -62,7 +62,8 @@ impl Composition for App {
         let tokens = Tokens::prepare(&settings)?;
         let metrics = Metrics::install().context("metrics")?;
         let core = Core::open(&settings, &self.environment).await?;
-        let listener = tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let listener =
+            tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {}", settings.listen))?;
         let address = listener.local_addr()?;
         let router = core.door(&settings, tokens, metrics, &shutdown);
         let file = ServerFile::of(address);
@@ -161,7 +162,8 @@ impl Core {
     fn door(&self, settings: &Settings, tokens: Tokens, metrics: Metrics, shutdown: &CancellationToken) -> axum::Router {
         let services = self.services(settings, Identity::editor(Channel::Mcp));
         // The door in front has checked Host and Origin already, with names that may carry any port.
-        let options = crate::mcp::HttpOptions { allowed_hosts: settings.allowed_hosts.clone(), allowed_origins: settings.allowed_origins.clone() };
+        let options =
+            crate::mcp::HttpOptions { allowed_hosts: settings.allowed_hosts.clone(), allowed_origins: settings.allowed_origins.clone() };
         let desk = Arc::new(desk::Desk::new(self.api.client(Identity::system()), self.blobs.clone()));
         http::router(HttpParts {
             mcp: crate::mcp::router(services, options, shutdown.child_token()),

@@ -44,9 +44,11 @@ pub(super) async fn metrics(render: Arc<dyn Fn() -> String + Send + Sync>) -> Re
 }
 
 pub(super) async fn not_found(request: Request) -> Refusal {
-    Refusal::new(Code::NotFound, "there is nothing under this path", "GET / is the page; /mcp and /k8s are for programs").for_path(request.uri().path())
+    Refusal::new(Code::NotFound, "there is nothing under this path", "GET / is the page; /mcp and /k8s are for programs")
+        .for_path(request.uri().path())
 }
 
 pub(super) async fn method_not_allowed(request: Request) -> Refusal {
-    Refusal::new(Code::MethodNotAllowed, "this path has other methods", "GET / is the page; /mcp and /k8s are for programs").for_path(request.uri().path())
+    Refusal::new(Code::MethodNotAllowed, "this path has other methods", "GET / is the page; /mcp and /k8s are for programs")
+        .for_path(request.uri().path())
 }

@@ -68,13 +68,6 @@ async fn echo(request: Request) -> axum::Json<Value> {
     axum::Json(json!({ "uri": request.uri().to_string(), "identity": identity }))
 }
 
-/// The page over documents in memory; its own tests are beside it.
-fn page() -> PageParts {
-    let kit = crate::services::testkit::Kit::new();
-    let door = page::Door { client: crate::services::testkit::client(&kit.server), services: kit.services };
-    PageParts { reader: door.clone(), approver: door, diagram: Arc::new(|_, _, _| None), clock: Arc::new(crate::clock::SystemClock) }
-}
-
 fn door_with(ready: bool) -> Router {
     let fake = Arc::new(Fake::default());
     router(HttpParts {
@@ -90,7 +83,7 @@ fn door_with(ready: bool) -> Router {
         sandbox: fake.clone(),
         secrets: fake.clone(),
         logs: fake,
-        page: page(),
+        page: page::tests::over_memory(),
     })
 }
 
@@ -226,7 +219,13 @@ async fn host_origin_and_content_type_are_checked_before_the_credential() {
         ("another site writes a secret", "PUT", "/admin/secrets/u/n", vec![auth, ("origin", "https://evil.example")], 403),
         ("another site writes by /k8s", "POST", &k8s, vec![JSON, ("origin", "https://evil.example")], 403),
         ("a form", "POST", "/mcp", vec![auth, ("content-type", "application/x-www-form-urlencoded")], 415),
-        ("a form of the page, from another site", "POST", "/login", vec![("content-type", "application/x-www-form-urlencoded"), ("origin", "https://evil.example")], 403),
+        (
+            "a form of the page, from another site",
+            "POST",
+            "/login",
+            vec![("content-type", "application/x-www-form-urlencoded"), ("origin", "https://evil.example")],
+            403,
+        ),
         ("a simple request", "POST", "/mcp", vec![auth, ("content-type", "text/plain")], 415),
         ("no type", "POST", "/mcp", vec![auth], 415),
         ("a charset is fine", "POST", "/mcp", vec![auth, ("content-type", "application/json; charset=utf-8")], 200),

@@ -80,7 +80,10 @@ impl Browser {
         self.pipe.write_all(&bytes).expect("the browser reads");
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let answer = self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_else(|_| panic!("{method}: no answer"));
+            let answer = self
+                .messages
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                .unwrap_or_else(|_| panic!("{method}: no answer"));
             if answer["id"] == self.next {
                 assert!(answer.get("error").is_none(), "{method}: {answer}");
                 return answer["result"].clone();
@@ -90,7 +93,10 @@ impl Browser {
 
     /// Window size, colours and language of the visitor.
     pub fn look(&mut self, width: u32, height: u32, dark: bool, language: &str) {
-        self.call("Emulation.setDeviceMetricsOverride", json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }));
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
+        );
         let scheme = if dark { "dark" } else { "light" };
         self.call("Emulation.setEmulatedMedia", json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }));
         self.call("Network.setExtraHTTPHeaders", json!({ "headers": { "Accept-Language": language } }));
@@ -132,7 +138,14 @@ impl Browser {
 
     /// Clicks as a person does: on what is there, enabled, once.
     pub fn click(&mut self, selector: &str) {
-        self.until(selector, &format!("document.querySelector({})?.disabled === false || document.querySelector({}) instanceof HTMLAnchorElement", json!(selector), json!(selector)));
+        self.until(
+            selector,
+            &format!(
+                "document.querySelector({})?.disabled === false || document.querySelector({}) instanceof HTMLAnchorElement",
+                json!(selector),
+                json!(selector)
+            ),
+        );
         // a click that leaves the page may end before it answers
         self.evaluate(&format!("setTimeout(() => document.querySelector({}).click(), 0), 1", json!(selector)));
     }

@@ -82,7 +82,11 @@ async fn real_browser_an_approver_reads_a_plan_approves_it_and_watches_it_until_
     let shown = browser.text();
     assert!(shown.contains("This plan waits for your decision") && shown.contains("Nothing is destroyed or replaced"), "{shown}");
     assert_eq!(browser.evaluate("document.querySelector('[name=plan_sha256]').value"), json!(sha), "exactly this plan");
-    assert_eq!(browser.evaluate("document.images[0].complete && document.images[0].naturalWidth > 200"), json!(true), "the picture is drawn");
+    assert_eq!(
+        browser.evaluate("document.images[0].complete && document.images[0].naturalWidth > 200"),
+        json!(true),
+        "the picture is drawn"
+    );
     assert_eq!(browser.evaluate("document.documentElement.outerHTML.includes('token-')"), json!(false), "no token in the page");
     picture(&mut browser, "plan-light-en");
     pictures_in_other_clothes(&mut browser, &base, &name, &draft);
@@ -92,7 +96,8 @@ async fn real_browser_an_approver_reads_a_plan_approves_it_and_watches_it_until_
     browser.fill("#reason", "seen together with the customer");
     browser.click("#approve");
     browser.until("the approval is taken", "location.search.includes('done=approved')");
-    browser.until("the job is shown", "document.querySelector('#running progress') || document.body.innerText.includes('Built as designed')");
+    browser
+        .until("the job is shown", "document.querySelector('#running progress') || document.body.innerText.includes('Built as designed')");
     if browser.evaluate("Boolean(document.querySelector('#running a'))") == json!(true) {
         picture(&mut browser, "running-light-en");
         browser.evaluate("document.querySelector('#running a')?.click(), 1");
@@ -112,15 +117,45 @@ async fn real_browser_an_approver_reads_a_plan_approves_it_and_watches_it_until_
     let status = serde_json::to_value(&approvals.items[0].status).expect("status");
     assert_eq!((&status["channel"], &status["role"]), (&json!("page"), &json!("approver")), "stamped by the server");
     assert_eq!(world.apply_runs(), 1);
+    a_destructive_plan_is_read(&world, &mut browser, &name).await;
     let log = world.server_log();
     assert!(!log.contains(EDITOR) && !log.contains(APPROVER), "no token in the log");
+}
+
+/// The database is taken out and the network moved: what is lost stands first, and approving takes a tick.
+async fn a_destructive_plan_is_read(world: &World, browser: &mut Browser, name: &str) {
+    let mut spec = world::spec_of(SMALL);
+    let components = spec["components"].as_array_mut().expect("components");
+    components.retain(|component| component["id"] != "adb");
+    components[0]["config"]["cidr_block"] = json!("10.40.0.0/16");
+    let connections: Vec<_> =
+        spec["connections"].as_array().expect("connections").iter().filter(|one| one["targetId"] != "adb").cloned().collect();
+    world.edit(name, json!({ "components": spec["components"], "connections": connections })).await;
+    world.until_plan(name).await;
+    browser.open(&format!("{}/designs/{name}", world.base()));
+    let shown = browser.text();
+    let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text} is not shown:\n{shown}"));
+    assert!(
+        at("What is lost") < at("oci_database_autonomous_database.adb")
+            && at("oci_database_autonomous_database.adb") < at("Approve and build")
+    );
+    assert!(shown.contains("no longer in the design") && shown.contains("cannot be changed in place: cidr_block"), "{shown}");
+    picture(browser, "destructive-light-en");
+    browser.click("#approve");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(browser.evaluate("document.querySelector('#confirm').matches(':invalid')"), json!(true), "the tick is asked for");
+    assert_eq!(world.approvals(EDITOR).list(&Default::default()).await.expect("approvals").items.len(), 1, "nothing was approved");
+    browser.look(1280, 900, true, "ja");
+    browser.open(&format!("{}/designs/{name}?lang=ja", world.base()));
+    picture(browser, "destructive-dark-ja");
 }
 
 /// The same pages dark, in Japanese, narrow: looked at by people, checked for what a machine can see.
 fn pictures_in_other_clothes(browser: &mut Browser, base: &str, name: &str, draft: &str) {
     browser.look(1280, 900, true, "ja");
     browser.open(&format!("{base}/designs/{name}?lang=ja"));
-    browser.until("Japanese", "document.documentElement.lang === 'ja' && document.body.innerText.includes('このプランは判断を待っています')");
+    browser
+        .until("Japanese", "document.documentElement.lang === 'ja' && document.body.innerText.includes('このプランは判断を待っています')");
     picture(browser, "plan-dark-ja");
     browser.open(&format!("{base}/"));
     picture(browser, "list-dark-ja");
@@ -148,7 +183,8 @@ async fn real_browser_a_refused_plan_is_never_applied_and_is_read_without_a_scri
     browser.open(&design);
     browser.fill("#reason", "too expensive");
     browser.click("#refuse");
-    browser.until("refused", "document.body.innerText.includes('This plan was refused') && document.body.innerText.includes('too expensive')");
+    browser
+        .until("refused", "document.body.innerText.includes('This plan was refused') && document.body.innerText.includes('too expensive')");
     world.until_reason(&name, "PlanReady").await;
 
     // the model tries again: the same plan, wanted again, approved with the editor token
@@ -158,7 +194,14 @@ async fn real_browser_a_refused_plan_is_never_applied_and_is_read_without_a_scri
     assert_eq!(approval.spec.plan_sha256, sha, "the very plan that was refused");
     let approvals = world.approvals(EDITOR);
     let deadline = std::time::Instant::now() + world::PATIENCE;
-    while approvals.get(approval.metadata.name.as_deref().expect("name")).await.expect("approval").status.and_then(|status| status.refused).is_none() {
+    while approvals
+        .get(approval.metadata.name.as_deref().expect("name"))
+        .await
+        .expect("approval")
+        .status
+        .and_then(|status| status.refused)
+        .is_none()
+    {
         assert!(std::time::Instant::now() < deadline, "an editor's approval after a refusal is refused");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }

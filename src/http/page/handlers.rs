@@ -139,7 +139,8 @@ pub(super) async fn login(State(page): Shared, request: Request) -> Response {
         page.sessions.close(id);
     }
     let id = page.sessions.open(role);
-    let response = with_cookie(go(next), &request::set_cookie(&visitor.headers, &request::session_cookie(&visitor.headers), &id, LONGEST.as_secs()));
+    let response =
+        with_cookie(go(next), &request::set_cookie(&visitor.headers, &request::session_cookie(&visitor.headers), &id, LONGEST.as_secs()));
     with_cookie(response, &request::set_cookie(&visitor.headers, &request::login_cookie(&visitor.headers), "", 0))
 }
 
@@ -198,7 +199,8 @@ pub(super) async fn diagram(State(page): Shared, Path(name): Path<String>, heade
     };
     let kind = HeaderValue::from_static("image/svg+xml; charset=utf-8");
     // the address carries the generation, so a picture that was fetched stays right for a while
-    let mut response = ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=300"))], svg).into_response();
+    let mut response =
+        ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=300"))], svg).into_response();
     // the sheet inside the picture has no nonce; scripts and everything from elsewhere stay shut out
     guard(&mut response, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox");
     response

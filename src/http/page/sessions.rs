@@ -109,7 +109,10 @@ impl PageSessions {
 
     fn login_token(&self, cookie: &str) -> String {
         // Nested, so that a longer cookie never continues the digest of a shorter one.
-        hex(&Sha256::new().chain_update(self.key).chain_update(Sha256::new().chain_update(self.key).chain_update(cookie).finalize()).finalize())
+        hex(&Sha256::new()
+            .chain_update(self.key)
+            .chain_update(Sha256::new().chain_update(self.key).chain_update(cookie).finalize())
+            .finalize())
     }
 
     /// May another token be tried now?

@@ -18,6 +18,13 @@ use crate::services::testkit::{FixedClock, Kit, awaiting, client, condition, sha
 const EDITOR: &str = "editor-token-0123456789";
 const APPROVER: &str = "approver-token-0123456789";
 
+/// A page over empty documents in memory, for tests of other doors.
+pub(crate) fn over_memory() -> PageParts {
+    let kit = Kit::new();
+    let door = Door { client: client(&kit.server), services: kit.services };
+    PageParts { reader: door.clone(), approver: door, diagram: Arc::new(|_, _, _| None), clock: Arc::new(FixedClock) }
+}
+
 /// A page over documents in memory.
 struct Site {
     kit: Kit,
@@ -61,7 +68,9 @@ impl Site {
         let parts = PageParts {
             reader: door(Identity::editor(Channel::Page)),
             approver: door(Identity::approver(Channel::Page)),
-            diagram: Arc::new(|_, title, _| Some(format!("<svg xmlns=\"http://www.w3.org/2000/svg\"><title>{}</title></svg>", title.len()))),
+            diagram: Arc::new(|_, title, _| {
+                Some(format!("<svg xmlns=\"http://www.w3.org/2000/svg\"><title>{}</title></svg>", title.len()))
+            }),
             clock: Arc::new(FixedClock),
         };
         let tokens = Tokens { editor: Secret::new(EDITOR), approver: Secret::new(APPROVER) };
@@ -142,9 +151,12 @@ async fn every_route_opens_to_whom_it_should() {
         ("DELETE", format!("/designs/{name}"), [405, 405, 405, 405]),
     ];
     for (method, uri, expected) in rows {
-        for (who, browser, wanted) in
-            [("nobody", &Browser::default(), expected[0]), ("made up", &made_up, expected[1]), ("editor", &editor, expected[2]), ("approver", &approver, expected[3])]
-        {
+        for (who, browser, wanted) in [
+            ("nobody", &Browser::default(), expected[0]),
+            ("made up", &made_up, expected[1]),
+            ("editor", &editor, expected[2]),
+            ("approver", &approver, expected[3]),
+        ] {
             let body = format!("csrf={}&plan_sha256={}&confirm=1", browser.csrf, sha('f'));
             let answer = site.send(browser, method, uri, if *method == "POST" { &body } else { "" }).await;
             assert_eq!(answer.status.as_u16(), wanted, "{method} {uri} as {who}: {}", answer.text);
@@ -216,7 +228,12 @@ async fn an_approval_is_of_exactly_the_plan_shown_and_stamped_as_the_approver_on
     }
     let fields = [("csrf", browser.csrf.as_str()), ("plan_sha256", &right), ("confirm", "1"), ("reason", " seen with the customer ")];
     let answer = site.post(&browser, &approve, &fields).await;
-    assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, format!("/designs/{name}?done=approved").as_str()), "{}", answer.text);
+    assert_eq!(
+        (answer.status, answer.location()),
+        (StatusCode::SEE_OTHER, format!("/designs/{name}?done=approved").as_str()),
+        "{}",
+        answer.text
+    );
     let names = site.kit.server.names("approvals");
     let approval = site.kit.server.object("approvals", &names[0]).unwrap();
     assert_eq!(approval["spec"]["planSha256"], right);
@@ -273,7 +290,8 @@ async fn refusing_the_destroy_of_a_deleted_design_suspends_it() {
     design["metadata"]["finalizers"] = json!(["galley.dev/terraform-state"]);
     site.kit.server.put("designs", design);
     let browser = site.sign_in(APPROVER).await;
-    let answer = site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
+    let answer =
+        site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     assert_eq!(site.design(&name)["spec"]["suspend"], true, "a deletion cannot be taken back: it is held");
 }
@@ -285,7 +303,8 @@ async fn a_plan_that_is_being_applied_can_no_longer_be_refused() {
     site.kit.job(&name, "apply-1", "Apply", json!({ "phase": "Running" }));
     site.kit.server.set_status("designs", &name, json!({ "activeJob": "apply-1" }));
     let browser = site.sign_in(APPROVER).await;
-    let answer = site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
+    let answer =
+        site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
     assert!(answer.text.contains("being applied already"));
     assert_eq!(site.design(&name)["spec"]["desiredState"], "Applied");
@@ -297,7 +316,8 @@ async fn a_write_in_between_is_read_before_a_refusal_is_tried_again() {
     let name = site.waiting().await;
     let browser = site.sign_in(APPROVER).await;
     site.kit.server.fail_next(http::Method::PATCH, "designs", 409);
-    let answer = site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
+    let answer =
+        site.post(&browser, &format!("/designs/{name}/refuse"), &[("csrf", browser.csrf.as_str()), ("plan_sha256", &sha('a'))]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     assert_eq!(site.design(&name)["spec"]["desiredState"], "Planned");
 }
@@ -328,7 +348,12 @@ async fn every_text_of_a_user_is_escaped_wherever_it_stands() {
     site.kit.job(&name, "job-1", "Apply", json!({ "phase": "Failed", "message": EVIL, "diagnostics": [] }));
     site.kit.blob(&name, "job-1", JobBlob::Log, &format!("{}\n", json!({ "@level": "info", "@message": EVIL, "@timestamp": EVIL }))).await;
     let browser = site.sign_in(EDITOR).await;
-    for uri in ["/".to_owned(), format!("/designs/{name}"), format!("/designs/{name}/jobs/job-1"), format!("/designs/{name}?done={}", parts::escaped(EVIL))] {
+    for uri in [
+        "/".to_owned(),
+        format!("/designs/{name}"),
+        format!("/designs/{name}/jobs/job-1"),
+        format!("/designs/{name}?done={}", parts::escaped(EVIL)),
+    ] {
         let answer = site.get(&browser, &uri).await;
         assert_eq!(answer.status, StatusCode::OK, "{uri}: {}", answer.text);
         assert!(!answer.text.contains("<script>alert") && !answer.text.contains("<img src=x"), "{uri}: {}", answer.text);
@@ -350,14 +375,23 @@ async fn every_answer_carries_a_strict_policy_and_no_page_names_anything_elsewhe
         assert_eq!(first.headers["referrer-policy"], "same-origin", "{uri}: under no-referrer our own forms come with Origin: null");
         let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
         for tag in ["<script", "<style"] {
-            assert!(first.text.split(tag).skip(1).all(|rest| rest.starts_with(&format!(" nonce=\"{nonce}\""))), "{uri}: {tag} without nonce");
+            assert!(
+                first.text.split(tag).skip(1).all(|rest| rest.starts_with(&format!(" nonce=\"{nonce}\""))),
+                "{uri}: {tag} without nonce"
+            );
         }
-        assert!(!first.text.contains(" style=\"") && !first.text.contains(" onclick"), "{uri}: inline styles and handlers are dead under the policy");
+        assert!(
+            !first.text.contains(" style=\"") && !first.text.contains(" onclick"),
+            "{uri}: inline styles and handlers are dead under the policy"
+        );
         for secret in [EDITOR, APPROVER] {
             assert!(!first.text.contains(secret), "{uri} shows a token");
         }
         let elsewhere = first.text.replace("http://www.w3.org/2000/svg", "");
-        assert!(!elsewhere.contains("http://") && !elsewhere.contains("https://") && !elsewhere.contains("src=\"//"), "{uri} names another site");
+        assert!(
+            !elsewhere.contains("http://") && !elsewhere.contains("https://") && !elsewhere.contains("src=\"//"),
+            "{uri} names another site"
+        );
     }
     let picture = site.get(&browser, &format!("/designs/{name}/diagram.svg")).await;
     assert!(picture.headers["content-security-policy"].to_str().unwrap().contains("sandbox"), "an opened picture runs nothing");

@@ -92,6 +92,7 @@ words! {
     NotWanted: "no longer in the design", "設計に含まれなくなりました";
     AllDestroyed: "the whole design is to be destroyed", "設計全体を破棄します";
     Others: "The other {n} changes", "その他の変更 {n} 件";
+    AllChanges: "All {n} changes", "変更 {n} 件すべて";
     OneOther: "The other change", "その他の変更 1 件";
     Changes: "changes: {paths}", "変更箇所: {paths}";
     MoreChanges: "{n} more changes are not shown; the assistant shows them with get_plan.", "ほか {n} 件は表示していません。アシスタントの get_plan で確認できます。";
@@ -150,6 +151,8 @@ words! {
     Approval: "Approval of plan {plan}", "プラン {plan} の承認";
     Refusal: "Refusal of plan {plan}", "プラン {plan} の却下";
     Used: "used by {job}", "{job} が使用";
+    Accepted: "accepted", "受理";
+    Starting: "Terraform is starting.", "Terraform を開始しています。";
     NotUsed: "not used", "未使用";
     Galley: "Galley", "Galley";
     Before: "Before", "変更前";
@@ -159,7 +162,7 @@ words! {
     NoValues: "No attribute differs.", "変わる属性はありません。";
     SandboxTarget: "Sandbox", "サンドボックス";
     OciTarget: "OCI", "OCI";
-    SandboxHelp: "simulated cloud, nothing is billed", "シミュレートされたクラウド(課金なし)";
+    SandboxHelp: "simulated cloud, nothing is billed", "シミュレートされたクラウド・課金なし";
     JustNow: "just now", "たった今";
     MinutesAgo: "{n} min ago", "{n}分前";
     HoursAgo: "{n} h ago", "{n}時間前";
@@ -295,7 +298,9 @@ impl Say {
             Reason::JobFailed => self.pick("Something failed; a person has to act", "失敗しました。対応が必要です"),
             Reason::RetryScheduled => self.pick("Failed; tried again by itself", "失敗しました。自動で再試行します"),
             Reason::OutcomeUnknown => self.pick("Interrupted; Galley looks at the cloud first", "中断されました。先にクラウドを確認します"),
-            Reason::InFlightUnconfirmed => self.pick("Interrupted; a person confirms what was being made", "中断されました。作成中だったものの確認が必要です"),
+            Reason::InFlightUnconfirmed => {
+                self.pick("Interrupted; a person confirms what was being made", "中断されました。作成中だったものの確認が必要です")
+            }
             Reason::ResourcesVanished => self.pick("Resources have vanished in the cloud", "クラウド上のリソースが見つかりません"),
             Reason::OwnerUnknown => self.pick("It is not known whether a job still runs", "ジョブが実行中か確認できません"),
             Reason::StateUnavailable => self.pick("The Terraform state is not available", "Terraform の状態ファイルを利用できません"),
