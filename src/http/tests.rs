@@ -67,13 +67,6 @@ async fn echo(request: Request) -> axum::Json<Value> {
     axum::Json(json!({ "uri": request.uri().to_string(), "identity": identity }))
 }
 
-/// The page over documents in memory; its own tests are beside it.
-fn page() -> PageParts {
-    let kit = crate::services::testkit::Kit::new();
-    let door = page::Door { client: crate::services::testkit::client(&kit.server), services: kit.services };
-    PageParts { reader: door.clone(), approver: door, diagram: Arc::new(|_, _, _| None), clock: Arc::new(crate::clock::SystemClock) }
-}
-
 fn door_with(ready: bool) -> Router {
     let fake = Arc::new(Fake::default());
     router(HttpParts {
@@ -89,7 +82,7 @@ fn door_with(ready: bool) -> Router {
         sandbox: fake.clone(),
         secrets: fake.clone(),
         logs: fake,
-        page: page(),
+        page: page::tests::over_memory(),
     })
 }
 

@@ -117,8 +117,36 @@ async fn real_browser_an_approver_reads_a_plan_approves_it_and_watches_it_until_
     let status = serde_json::to_value(&approvals.items[0].status).expect("status");
     assert_eq!((&status["channel"], &status["role"]), (&json!("page"), &json!("approver")), "stamped by the server");
     assert_eq!(world.apply_runs(), 1);
+    a_destructive_plan_is_read(&world, &mut browser, &name).await;
     let log = world.server_log();
     assert!(!log.contains(EDITOR) && !log.contains(APPROVER), "no token in the log");
+}
+
+/// The database is taken out: what is lost stands first, and approving takes a tick.
+async fn a_destructive_plan_is_read(world: &World, browser: &mut Browser, name: &str) {
+    let mut spec = world::spec_of(SMALL);
+    let components = spec["components"].as_array_mut().expect("components");
+    components.retain(|component| component["id"] != "adb");
+    let connections: Vec<_> =
+        spec["connections"].as_array().expect("connections").iter().filter(|one| one["targetId"] != "adb").cloned().collect();
+    world.edit(name, json!({ "components": spec["components"], "connections": connections })).await;
+    world.until_plan(name).await;
+    browser.open(&format!("{}/designs/{name}", world.base()));
+    let shown = browser.text();
+    let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text} is not shown:\n{shown}"));
+    assert!(
+        at("What is lost") < at("oci_database_autonomous_database.adb")
+            && at("oci_database_autonomous_database.adb") < at("Approve and build")
+    );
+    assert!(shown.contains("no longer in the design"), "{shown}");
+    picture(browser, "destructive-light-en");
+    browser.click("#approve");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(browser.evaluate("document.querySelector('#confirm').matches(':invalid')"), json!(true), "the tick is asked for");
+    assert_eq!(world.approvals(EDITOR).list(&Default::default()).await.expect("approvals").items.len(), 1, "nothing was approved");
+    browser.look(1280, 900, true, "ja");
+    browser.open(&format!("{}/designs/{name}?lang=ja", world.base()));
+    picture(browser, "destructive-dark-ja");
 }
 
 /// The same pages dark, in Japanese, narrow: looked at by people, checked for what a machine can see.

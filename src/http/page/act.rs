@@ -88,14 +88,8 @@ impl Page {
             if self.open_change(&design).await?.is_some() {
                 return Err(Error::TooLate);
             }
-            match designs
-                .patch(
-                    name,
-                    &PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() },
-                    &Patch::Merge(self.refusal(&design, sha, why)),
-                )
-                .await
-            {
+            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            match designs.patch(name, &params, &Patch::Merge(self.refusal(&design, sha, why))).await {
                 Ok(_) => return Ok(()),
                 // somebody wrote in between: what they wrote is looked at first
                 Err(kube::Error::Api(status)) if status.code == 409 => {}

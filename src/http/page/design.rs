@@ -86,7 +86,7 @@ fn running(say: Say, design: &Design, job: &TerraformJob) -> Markup {
             @if progress.total > 0 {
                 progress value=(done) max=(total) aria-labelledby="running-head" { (done) "/" (total) }
                 p { (say.fill(Word::JobDone, &[("done", &done), ("total", &total)])) }
-            } @else { progress aria-labelledby="running-head" {} }
+            } @else { p { (say.word(Word::Starting)) } }
             @if let Some(wait) = job.status.as_ref().and_then(|status| status.wait_reason.as_ref()) { p.mute { (wait) } }
             @if !progress.current.is_empty() { p.mute.small { @for address in &progress.current { code { (address) } " " } } }
             p { a href=(format!("/designs/{}/jobs/{name}", design.metadata.name.as_deref().unwrap_or_default())) { (say.word(Word::JobLog)) " →" } }
@@ -134,7 +134,7 @@ fn picture(say: Say, view: &DesignView) -> Markup {
         section.card.picture #diagram aria-labelledby="diagram-head" {
             header.row { h2 #diagram-head { (say.word(Word::Diagram)) } @if !spec.components.is_empty() { a.small href=(address) { (say.word(Word::DiagramOpen)) } } }
             @if spec.components.is_empty() { p.mute { (say.word(Word::NoComponents)) } } @else {
-                figure { img src=(address) alt=(say.fill(Word::DiagramAlt, &values)); }
+                figure tabindex="0" aria-labelledby="diagram-head" { img src=(address) alt=(say.fill(Word::DiagramAlt, &values)); }
                 details #components { summary { (say.word(Word::AsList)) } (tree(say, view)) }
             }
         }

@@ -76,7 +76,7 @@ fn approval_row(say: Say, approval: &Approval, now: &Time) -> Markup {
             }
             td data-label=(say.word(Word::Outcome)) {
                 @if let Some(refused) = &status.refused { (chip(Tone::Bad, &format!("{:?}", refused.reason))) span.id { (refused.message) } }
-                @else if let Some(job) = &status.consumed_by { (chip(Tone::Good, say.phase(crate::api::terraformjob::JobPhase::Succeeded))) span.id { (say.fill(Word::Used, &[("job", job)])) } }
+                @else if let Some(job) = &status.consumed_by { (chip(Tone::Good, say.word(Word::Accepted))) span.id { (say.fill(Word::Used, &[("job", job)])) } }
                 @else { (chip(Tone::Calm, say.word(Word::NotUsed))) }
             }
             td.nowrap data-label=(say.word(Word::When)) { @if let Some(at) = &approval.metadata.creation_timestamp { (time(say, at, now)) } }
@@ -101,9 +101,9 @@ pub(super) fn job(say: Say, title: &str, job: &TerraformJob, lines: &[String], c
                 progress value=(progress.done) max=(progress.total) aria-label=(say.action(job.spec.action)) { (progress.done) "/" (progress.total) }
                 p { (say.fill(Word::JobDone, &[("done", &progress.done.to_string()), ("total", &progress.total.to_string())])) }
             }
-            p.mute.small {
+            p.mute.small.facts {
                 @for (word, n) in [(Word::Made, status.created.len()), (Word::FailedCount, status.failed.len()), (Word::Untried, status.not_attempted.len())] {
-                    @if n > 0 { span.fact { (say.number(word, n)) } " " }
+                    @if n > 0 { span { (say.number(word, n)) } }
                 }
             }
             @for diagnostic in &status.diagnostics {
@@ -116,8 +116,22 @@ pub(super) fn job(say: Say, title: &str, job: &TerraformJob, lines: &[String], c
             @if cut { p.mute.small { (say.word(Word::LogCut)) } }
             pre.log #log tabindex="0" role="log" aria-labelledby="log-head" aria-live="off" {
                 @if lines.is_empty() { (say.word(Word::LogEmpty)) }
-                @for line in lines { (line) "\n" }
+                @for line in lines { (log_line(line)) "\n" }
             }
         }
+    }
+}
+
+/// "time level message" with the time short and the level only where it says something.
+fn log_line(line: &str) -> Markup {
+    let mut words = line.splitn(3, ' ');
+    let (Some(at), Some(level), Some(message)) = (words.next(), words.next(), words.next()) else { return html! { (line) } };
+    let Some(clock) = at.split_once('T').and_then(|(_, clock)| clock.get(..8)).filter(|_| at.ends_with('Z')) else {
+        return html! { (line) };
+    };
+    html! {
+        span.at { (clock) } " "
+        @if !matches!(level, "info" | "debug" | "trace") { span.loud { (level) } " " }
+        (message)
     }
 }

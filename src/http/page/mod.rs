@@ -25,7 +25,7 @@ mod read;
 mod request;
 mod sessions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::sync::Arc;

@@ -47,7 +47,11 @@ pub(super) fn plan(viewer: &Viewer<'_>, view: &DesignView, plan: &PlanView) -> M
             (drift(*say, plan))
             @if !rest.is_empty() {
                 details #changes open[rest.len() <= 8] {
-                    summary { @if rest.len() == 1 { (say.word(Word::OneOther)) } @else { (say.number(Word::Others, rest.len())) } }
+                    summary {
+                        @if lost.is_empty() { (say.number(Word::AllChanges, rest.len())) }
+                        @else if rest.len() == 1 { (say.word(Word::OneOther)) }
+                        @else { (say.number(Word::Others, rest.len())) }
+                    }
                     (table(*say, name, &rest, &view.design))
                 }
             }

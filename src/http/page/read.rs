@@ -20,8 +20,10 @@ use crate::services::plan::{ChangeView, Detail, GetPlan, PlanPage};
 const CHUNK: u32 = 500;
 /// Changes a page shows at most; beyond it the counts and every destruction still stand.
 const MOST_CHANGES: usize = 1_000;
-/// Lines of a log a page shows: the end of it is what people look for.
-const LOG_LINES: usize = 400;
+/// Bytes of a log a page shows: some 500 lines; the end of it is what people look for.
+const LOG_BYTES: usize = 64 * 1024;
+/// Pages of the service this takes at most.
+const LOG_PAGES: usize = 40;
 /// Entries of the history: ten jobs are kept, approvals for thirty days.
 const MOST_HISTORY: usize = 40;
 /// Label by which the design controller marks its jobs.
@@ -289,19 +291,24 @@ impl Page {
 
     /// The end of a job's log, and whether lines before it are left out.
     pub(super) async fn log(&self, design: &str, job: &str) -> Result<(Vec<String>, bool), Error> {
-        let first = GetJobLog { session_id: design.to_owned(), job: Some(job.to_owned()), tail_lines: Some(LOG_LINES), cursor: None };
-        let mut page = self.parts.reader.services.get_job_log(first.clone()).await.map_err(service)?;
-        let (cut, mut lines) = (page.from > 0, std::mem::take(&mut page.lines));
-        // a page of the service is about thirty lines
-        for _ in 0..LOG_LINES {
+        let ask = |cursor: Option<String>| GetJobLog { session_id: design.to_owned(), job: Some(job.to_owned()), tail_lines: None, cursor };
+        let newest = self.parts.reader.services.get_job_log(ask(None)).await.map_err(service)?;
+        let start = newest.total_bytes.saturating_sub(LOG_BYTES);
+        let (mut lines, mut cursor) = (Vec::new(), start.to_string());
+        // a page of the service is a few kilobytes; a log that grows meanwhile is read to its end all the same
+        for _ in 0..LOG_PAGES {
+            let mut page = self.parts.reader.services.get_job_log(ask(Some(cursor))).await.map_err(service)?;
+            lines.append(&mut page.lines);
+            cursor = page.next_cursor;
             if !page.more {
                 break;
             }
-            let next = GetJobLog { tail_lines: None, cursor: Some(page.next_cursor), ..first.clone() };
-            page = self.parts.reader.services.get_job_log(next).await.map_err(service)?;
-            lines.append(&mut page.lines);
         }
-        Ok((lines, cut))
+        // the cut goes through a line
+        if start > 0 && !lines.is_empty() {
+            lines.remove(0);
+        }
+        Ok((lines, start > 0))
     }
 
     /// Jobs, approvals and refusals of this design and of no earlier one of its name, newest first.

@@ -92,6 +92,7 @@ words! {
     NotWanted: "no longer in the design", "設計に含まれなくなりました";
     AllDestroyed: "the whole design is to be destroyed", "設計全体を破棄します";
     Others: "The other {n} changes", "その他の変更 {n} 件";
+    AllChanges: "All {n} changes", "変更 {n} 件すべて";
     OneOther: "The other change", "その他の変更 1 件";
     Changes: "changes: {paths}", "変更箇所: {paths}";
     MoreChanges: "{n} more changes are not shown; the assistant shows them with get_plan.", "ほか {n} 件は表示していません。アシスタントの get_plan で確認できます。";
@@ -150,6 +151,8 @@ words! {
     Approval: "Approval of plan {plan}", "プラン {plan} の承認";
     Refusal: "Refusal of plan {plan}", "プラン {plan} の却下";
     Used: "used by {job}", "{job} が使用";
+    Accepted: "accepted", "受理";
+    Starting: "Terraform is starting.", "Terraform を開始しています。";
     NotUsed: "not used", "未使用";
     Galley: "Galley", "Galley";
     Before: "Before", "変更前";
@@ -159,7 +162,7 @@ words! {
     NoValues: "No attribute differs.", "変わる属性はありません。";
     SandboxTarget: "Sandbox", "サンドボックス";
     OciTarget: "OCI", "OCI";
-    SandboxHelp: "simulated cloud, nothing is billed", "シミュレートされたクラウド(課金なし)";
+    SandboxHelp: "simulated cloud, nothing is billed", "シミュレートされたクラウド・課金なし";
     JustNow: "just now", "たった今";
     MinutesAgo: "{n} min ago", "{n}分前";
     HoursAgo: "{n} h ago", "{n}時間前";
