@@ -82,7 +82,7 @@ fn door_with(ready: bool) -> Router {
         sandbox: fake.clone(),
         secrets: fake.clone(),
         logs: fake,
-        page: page::tests::over_memory(),
+        page: page::tests::unanswered(),
     })
 }
 

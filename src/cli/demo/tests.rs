@@ -351,7 +351,7 @@ impl Backstage for Server {
             sandbox: fake.clone(),
             secrets: fake.clone(),
             logs: fake,
-            page: crate::http::page::tests::over_memory(),
+            page: crate::http::page::tests::unanswered(),
         };
         let stop = CancellationToken::new();
         tokio::spawn(crate::http::serve(listener, crate::http::router(parts), stop.clone()));

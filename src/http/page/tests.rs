@@ -18,10 +18,10 @@ use crate::services::testkit::{FixedClock, Kit, awaiting, condition, sha};
 const EDITOR: &str = "editor-token-0123456789";
 const APPROVER: &str = "approver-token-0123456789";
 
-/// A page over empty documents in memory, for tests of other doors.
-pub(crate) fn over_memory() -> PageParts {
-    let kit = Kit::new();
-    let door = Door { client: client(&kit.server), services: kit.services };
+/// A page that no server answers, for tests of other doors.
+pub(crate) fn unanswered() -> PageParts {
+    let (client, services) = crate::services::testkit::unanswered();
+    let door = Door { client, services };
     PageParts { reader: door.clone(), approver: door, diagram: Arc::new(|_, _, _| None), clock: Arc::new(FixedClock) }
 }
 
@@ -61,9 +61,7 @@ struct Browser {
 impl Site {
     async fn new() -> Self {
         let kit = Kit::new().await;
-        let door = |identity: Identity| {
-            Door { client: kit.server.client(identity.clone()), services: kit.seen_by(identity).services }
-        };
+        let door = |identity: Identity| Door { client: kit.server.client(identity.clone()), services: kit.seen_by(identity).services };
         let parts = PageParts {
             reader: door(Identity::editor(Channel::Page)),
             approver: door(Identity::approver(Channel::Page)),
