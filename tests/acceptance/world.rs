@@ -142,6 +142,12 @@ impl World {
         &self.base
     }
 
+    /// The server's process id, for who measures it.
+    #[allow(dead_code, reason = "the benchmarks share this world and read it")]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("running").id()
+    }
+
     /// `kill -9` of Galley alone.
     pub fn kill_galley(&mut self) {
         let mut child = self.child.take().expect("running");

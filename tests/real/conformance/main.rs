@@ -22,6 +22,7 @@ use galley::catalog::Catalog;
 use galley::clock::SystemClock;
 use galley::config::{Secret, Tokens};
 use galley::http::access::Access;
+use galley::http::page::{Door, PageParts};
 use galley::http::{AdminError, Fault, HttpParts, LogSource, LogStream, SandboxAdmin, SecretStore};
 use galley::mcp::HttpOptions;
 use galley::services::{Parts, Services, Settings};
@@ -47,7 +48,7 @@ async fn main() {
         clock: Arc::new(SystemClock),
         settings: Settings { region: "ap-tokyo-1".into(), ..Settings::default() },
     });
-    let handler = Fixtures::beside(galley::mcp::handler(services, galley::mcp::Door::Http, CancellationToken::new()));
+    let handler = Fixtures::beside(galley::mcp::handler(services.clone(), galley::mcp::Door::Http, CancellationToken::new()));
     match std::env::args().nth(1).as_deref() {
         Some("http") => {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
@@ -56,7 +57,7 @@ async fn main() {
             let options = HttpOptions { allowed_hosts: Vec::new(), allowed_origins: origins.into() };
             let mcp = galley::mcp::door(handler, options, CancellationToken::new());
             println!("http://{address}/mcp");
-            galley::http::serve(listener, behind_the_door(mcp, &api), CancellationToken::new()).await.expect("serves");
+            galley::http::serve(listener, behind_the_door(mcp, &api, services), CancellationToken::new()).await.expect("serves");
         }
         Some("stdio") => galley::mcp::pipe(handler, CancellationToken::new()).await.expect("serves"),
         _ => eprintln!("usage: mcp-conformance http|stdio"),
@@ -64,8 +65,9 @@ async fn main() {
 }
 
 /// The whole HTTP door, and in front of it the credential.
-fn behind_the_door(mcp: axum::Router, api: &ApiServer) -> axum::Router {
+fn behind_the_door(mcp: axum::Router, api: &ApiServer, services: Services) -> axum::Router {
     let nothing = Arc::new(Nothing);
+    let page = Door { client: api.client(Identity::editor(Channel::Page)), services };
     let door = galley::http::router(HttpParts {
         mcp,
         kubernetes: api.router(),
@@ -76,6 +78,7 @@ fn behind_the_door(mcp: axum::Router, api: &ApiServer) -> axum::Router {
         sandbox: nothing.clone(),
         secrets: nothing.clone(),
         logs: nothing,
+        page: PageParts { reader: page.clone(), approver: page, diagram: Arc::new(|_, _, _| None), clock: Arc::new(SystemClock) },
     });
     door.layer(axum::middleware::from_fn(|mut request: Request, next: Next| async move {
         let bearer = http::HeaderValue::from_str(&format!("Bearer {TOKEN}")).expect("a header");
