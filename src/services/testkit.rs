@@ -113,6 +113,11 @@ impl Server {
         self.documents(plural).create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 
+    /// Deletes an object, as the system.
+    pub(crate) async fn delete(&self, plural: &str, name: &str) {
+        self.documents(plural).delete(name, &Default::default()).await.unwrap();
+    }
+
     /// Replaces an object whole, status included, as the system.
     pub(crate) async fn put(&self, plural: &str, object: Value) {
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();

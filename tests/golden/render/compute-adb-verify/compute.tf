@@ -41,14 +41,5 @@ resource "oci_core_instance" "vm" {
     ignore_changes = [
       source_details[0].source_id
     ]
-    replace_triggered_by = [
-      terraform_data.vm
-    ]
-  }
-}
-
-resource "terraform_data" "vm" {
-  input = {
-    "image_os" = "Oracle Linux 9"
   }
 }

@@ -55,15 +55,6 @@ resource "oci_core_instance" "web" {
     ignore_changes = [
       source_details[0].source_id
     ]
-    replace_triggered_by = [
-      terraform_data.web
-    ]
-  }
-}
-
-resource "terraform_data" "web" {
-  input = {
-    "image_os" = "Oracle Linux 9"
   }
 }
 
@@ -100,14 +91,5 @@ resource "oci_core_instance" "api" {
     ignore_changes = [
       source_details[0].source_id
     ]
-    replace_triggered_by = [
-      terraform_data.api
-    ]
-  }
-}
-
-resource "terraform_data" "api" {
-  input = {
-    "image_os" = "Ubuntu 22.04"
   }
 }
