@@ -295,7 +295,7 @@ fn a_thousand_random_designs_keep_every_promise_or_are_refused() {
             let apart = |other: &&network::Subnet| {
                 other.vcn != subnet.vcn || !(other.cidr.contains(&subnet.cidr) || subnet.cidr.contains(&other.cidr))
             };
-            assert!(subnets.iter().take(index).all(|other| apart(other)), "seed {seed}: disjoint");
+            assert!(subnets.iter().take(index).all(apart), "seed {seed}: disjoint");
         }
         for place in network.placements.values().chain(network.spots.values()).filter(|place| !place.public) {
             let routes = &network.routes[&network.subnets[&place.subnet].route_table];

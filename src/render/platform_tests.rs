@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::tests::{argument, assert_formatted, count, document, judge, rendered, spec, terraform};
+use super::tests::{argument, assert_formatted, count, document, judge, rendered, spec};
 use super::*;
 
 fn platform() -> (Value, Rendered) {

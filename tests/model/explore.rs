@@ -149,7 +149,8 @@ pub fn walks<T: System>(system: &T, seed: u64, count: usize, length: usize) -> (
             }
             // mostly what Galley does, so that walks get somewhere before the next blow
             let internal: Vec<&T::Step> = steps.iter().filter(|step| system.is_internal(step)).collect();
-            let choice: Vec<&T::Step> = if !internal.is_empty() && next(&mut random) % 4 != 0 { internal } else { steps.iter().collect() };
+            let choice: Vec<&T::Step> =
+                if !internal.is_empty() && !next(&mut random).is_multiple_of(4) { internal } else { steps.iter().collect() };
             let Some(step) = choice.get(next(&mut random) as usize % choice.len().max(1)) else { break };
             trace.push(format!("{step:?}"));
             state = system.take(&state, step);

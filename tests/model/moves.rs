@@ -718,7 +718,7 @@ impl World {
                     return self.leave(model, of);
                 }
                 self.write_job(of, &name, |job| {
-                    job.status = Some(TerraformJobStatus { phase: Some(JobPhase::Running), ..Default::default() })
+                    job.status = Some(TerraformJobStatus { phase: Some(JobPhase::Running), ..Default::default() });
                 });
                 Hold::Recorded
             }
@@ -788,7 +788,7 @@ impl World {
                 self.fault("an agent's approval was used up where a person must approve");
             }
             self.write_approval(of, index, |status| status.consumed_by = Some(name));
-        } else if !(status.consumed_by.is_some() && !mine) {
+        } else if status.consumed_by.is_none() || mine {
             let reason = verdict.err().map_or(RefusedReason::WrongPlan, |refused| refused.reason);
             self.write_approval(of, index, |status| status.refused = Some(Refused { reason, message: String::new() }));
         }
@@ -986,6 +986,7 @@ impl World {
         let Some(state) = &mut session.state else { return Default::default() };
         let (mut done, mut in_flight) = (vec![], vec![]);
         let mut duplicate = false;
+        #[allow(clippy::needless_range_loop, reason = "the index is the address's number in the model")]
         for index in 0..2 {
             let there = state.holds[index] > 0 && !session.cloud[index].is_empty();
             let imported = imports.contains_key(ADDRESSES[index]);

@@ -340,7 +340,7 @@ impl System for Model {
                 use std::hash::{Hash, Hasher};
                 let mut hasher = std::hash::DefaultHasher::new();
                 world.hash(&mut hasher);
-                if hasher.finish() % self.destroy_every as u64 == 0 { self.destroyable(world, of) } else { None }
+                if hasher.finish().is_multiple_of(self.destroy_every as u64) { self.destroyable(world, of) } else { None }
             })
         })
     }
