@@ -120,7 +120,7 @@ async fn resources_prompts_and_completions_are_served_on_every_route() {
         let complete =
             |reference: Reference, name: &str, value: &str| CompleteRequestParams::new(reference, ArgumentInfo::new(name, value));
         let found = client.complete(complete(Reference::for_prompt("clean_up"), "session_id", &session[..6])).await.unwrap();
-        assert_eq!(found.completion.values, [session.clone()], "{route}");
+        assert_eq!(found.completion.values, std::slice::from_ref(&session), "{route}");
         let types = complete(Reference::for_resource("galley://catalog/{service_type}"), "service_type", "n");
         assert_eq!(client.complete(types).await.unwrap().completion.values[0], "nat_gateway", "{route}");
         let known = CompletionContext::with_arguments([("session_id".to_owned(), session.clone())].into());
