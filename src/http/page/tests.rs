@@ -60,7 +60,10 @@ struct Browser {
 
 impl Site {
     async fn new() -> Self {
-        let kit = Kit::new().await;
+        Site::over(Kit::new().await)
+    }
+
+    fn over(kit: Kit) -> Self {
         let door = |identity: Identity| Door { client: kit.server.client(identity.clone()), services: kit.seen_by(identity).services };
         let parts = PageParts {
             reader: door(Identity::editor(Channel::Page)),
@@ -423,17 +426,25 @@ async fn what_is_lost_stands_before_everything_else_with_its_cause() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_person_comes_first() {
-    let site = Site::new().await;
+async fn what_waits_for_a_person_comes_first_and_one_broken_document_hides_nothing() {
+    let broken = "s-broken";
+    let document = json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Design",
+        "metadata": { "name": broken, "namespace": "default", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z" },
+        "spec": { "sessionRef": broken, "components": "none" } });
+    let site = Site::over(Kit::holding("designs", broken, document).await);
+    let session =
+        json!({ "apiVersion": "galley.dev/v1alpha1", "kind": "Session", "metadata": { "name": broken }, "spec": { "title": "t" } });
+    site.kit.server.create("sessions", session).await;
     let waiting = site.waiting().await;
     let calm = site.kit.design(json!({ "sync": "Synced", "health": "Healthy", "conditions": [condition("True", "Synced")] })).await;
     let talking = site.kit.session().await;
     let page = site.get(&site.sign_in(EDITOR).await, "/?lang=ja").await;
     let at = |text: &str| page.text.find(text).unwrap_or_else(|| panic!("{text} is not listed"));
     assert!(at(&waiting) < at(&calm) && at(&waiting) < at(&talking), "newer ones come after what waits");
-    assert!(page.text.contains("1 件が判断待ち"), "{}", page.text);
+    assert!(page.text.contains("1 件が判断待ち") && page.text.contains("この文書は読み取れません"), "{}", page.text);
     assert!(page.text.starts_with("<!DOCTYPE html><html lang=\"ja\">"));
     assert!(page.cookies().iter().any(|line| line.starts_with("galley_lang=ja")), "the language stays chosen");
+    assert!(at(broken) > 0);
 }
 
 #[tokio::test]
