@@ -211,11 +211,6 @@ impl Check<'_> {
         if self.service.resources.iter().filter(same).count() > 1 {
             return self.fail(&path, format!("two resources of type {} need different suffixes", resource.resource_type));
         }
-        let replaced = |other: &&ResourceMapping| !other.lifecycle.replace_when_changed.is_empty() && other.suffix == resource.suffix;
-        if !resource.lifecycle.replace_when_changed.is_empty() && self.service.resources.iter().filter(replaced).count() > 1 {
-            return self.fail(&path, "two resources with `replace_when_changed` need different suffixes".to_owned());
-        }
-        resource.lifecycle.replace_when_changed.iter().try_for_each(|key| self.uses(&path, key))?;
         self.when(&path, &resource.when)?;
         self.for_each(&path, resource.for_each.as_ref())?;
         self.arguments(&path, &resource.arguments)?;

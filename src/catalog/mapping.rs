@@ -226,9 +226,6 @@ pub struct Lifecycle {
     /// attribute paths whose later changes are not Terraform's business, such as `source_details[0].source_id`
     #[serde(default)]
     pub ignore_changes: Vec<String>,
-    /// config keys whose change replaces the resource although no argument of it forces that
-    #[serde(default)]
-    pub replace_when_changed: Vec<String>,
 }
 
 /// A value: where it comes from and how it is converted on the way.

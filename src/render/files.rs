@@ -9,7 +9,7 @@ use hcl::structure::{Attribute, Block, Body};
 use super::hcl_text;
 use super::mapping::{ALL_SERVICES, AVAILABILITY_DOMAINS, NAMESPACE, Scope, peer, peer_type};
 use super::network::{Flow, Network, Nsg, Peering, Rule};
-use super::schema_check::SchemaIndex;
+use super::schema::Schema;
 use super::tree::{Arg, Mode, Reference, Resource, Step, Tree, text_expression};
 use super::{PasswordRule, RenderContext, SecretNeed};
 use crate::api::design::SecretSource;
@@ -249,9 +249,9 @@ fn shared_data(resources: &[Resource]) -> Vec<Resource> {
 }
 
 /// Freeform tags on every managed resource that takes them, so that leftovers can be found in the tenancy.
-pub fn tag(resources: &mut [Resource], context: &RenderContext, index: &dyn SchemaIndex) {
+pub fn tag(resources: &mut [Resource], context: &RenderContext, schema: &Schema) {
     for resource in resources.iter_mut().filter(|r| r.mode == Mode::Managed) {
-        let takes = index.block(Mode::Managed, &resource.resource_type).is_some_and(|b| b.attributes.contains_key("freeform_tags"));
+        let takes = schema.resource(&resource.resource_type).is_some_and(|b| b.attributes.contains_key("freeform_tags"));
         if takes {
             let tags = serde_json::json!({
                 "galley-session": context.session,

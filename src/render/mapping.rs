@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::network::{Network, Peer, Route};
-use super::tree::{Arg, DEPENDS_ON, LIFECYCLE, Mode, Reference, Resource, TERRAFORM_DATA, Tree};
+use super::tree::{Arg, DEPENDS_ON, LIFECYCLE, Mode, Reference, Resource, Tree};
 use crate::catalog::Catalog;
 use crate::catalog::mapping::{
     BlockMapping, Cast, DataMapping, Direction, Expr, ForEach, Ordered, OverConnections, PlacementFact, ResourceMapping, Role, Source,
@@ -60,22 +60,12 @@ impl<'a> Scope<'a> {
             for item in self.items(mapping.for_each.as_ref()) {
                 made.push(self.resource(mapping, item));
             }
-            made.extend(self.trigger(mapping));
         }
         made
     }
 
     fn exists(&self, mapping: &ResourceMapping) -> bool {
         self.holds(&mapping.when) && mapping.needs.as_ref().is_none_or(|needs| !self.peers(needs).is_empty())
-    }
-
-    /// What a resource is replaced by: Terraform's own data resource with the values of those keys.
-    fn trigger(&self, mapping: &ResourceMapping) -> Option<Resource> {
-        let keys = &mapping.lifecycle.replace_when_changed;
-        let values = keys.iter().filter_map(|key| self.component.config.get(key).map(|value| (key.clone(), Arg::Literal(value.clone()))));
-        let tree = Tree::default().with("input", Arg::map(values.collect()));
-        let label = format!("{}{}", self.component.label, mapping.suffix);
-        (!keys.is_empty()).then(|| self.block(Mode::Managed, TERRAFORM_DATA, label, tree))
     }
 
     /// Targets of `depends_on` connections, and the security rules where the file asks to wait for them.
@@ -101,20 +91,12 @@ impl<'a> Scope<'a> {
         if !waits.is_empty() {
             tree = tree.with(DEPENDS_ON, Arg::List(waits));
         }
-        let mut lifecycle = Tree::default();
         if !mapping.lifecycle.ignore_changes.is_empty() {
             let paths = mapping.lifecycle.ignore_changes.iter().map(|path| {
                 let (root, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
                 Arg::Reference(Reference::new(root, &[rest]))
             });
-            lifecycle = lifecycle.with("ignore_changes", Arg::List(paths.collect()));
-        }
-        if !mapping.lifecycle.replace_when_changed.is_empty() {
-            let trigger = Reference::new(TERRAFORM_DATA, &[&format!("{}{}", self.component.label, mapping.suffix)]);
-            lifecycle = lifecycle.with("replace_triggered_by", Arg::List(vec![trigger.into()]));
-        }
-        if lifecycle != Tree::default() {
-            tree = tree.block(LIFECYCLE, lifecycle);
+            tree = tree.block(LIFECYCLE, Tree::default().with("ignore_changes", Arg::List(paths.collect())));
         }
         let round = match item {
             Item::None | Item::Route(_) => String::new(),

@@ -234,9 +234,6 @@ impl Tree {
 pub const LIFECYCLE: &str = "lifecycle";
 /// Terraform's own argument, which the provider never sees.
 pub const DEPENDS_ON: &str = "depends_on";
-/// Terraform's own resource type, part of every Terraform from 1.4 on: it holds a value, and other resources can be
-/// replaced when it changes.
-pub const TERRAFORM_DATA: &str = "terraform_data";
 
 /// Managed or looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
