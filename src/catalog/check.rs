@@ -1,7 +1,7 @@
 //! Checks one service file against itself: defaults fit their schema, every config key is used, every reference resolves.
 //! Takes the text only to name the line. No IO.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::Regex;
 use serde_json::Value;
@@ -39,35 +39,24 @@ pub(crate) fn has_type(value_type: ValueType, value: &Value) -> bool {
         ValueType::Number => value.is_number(),
         ValueType::Integer => whole(value),
         ValueType::Integers => value.as_array().is_some_and(|items| items.iter().all(whole)),
+        ValueType::Strings => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
     }
 }
 
-/// Checks services against each other: the service types and resource keys they name exist.
-pub(super) fn together(services: &BTreeMap<String, Service>, files: &BTreeMap<String, (String, String)>) -> Result<(), Error> {
-    for (service_type, service) in services {
-        let Some((file, text)) = files.get(service_type) else { continue };
-        let fail = |path: &[&str], message: String| Err(Error::Check { file: file.clone(), line: locate(text, path), message });
-        for resource in &service.resources {
-            let Some(ForEach::Connections(over)) = &resource.for_each else { continue };
-            let reached = over.types.iter().flat_map(|name| service.targets(name));
-            let peers: BTreeSet<&String> = if over.with.is_empty() { reached.collect() } else { over.with.iter().collect() };
-            let mut keys = Vec::new();
-            for (_, expr) in resource.arguments.iter() {
-                expr.walk(&mut |e| {
-                    if let Source::Each(what) = &e.source {
-                        keys.extend(what.strip_prefix("resource.").and_then(|rest| rest.split('.').next()).map(str::to_owned));
-                    }
-                });
-            }
-            for (peer, key) in peers.iter().flat_map(|peer| keys.iter().map(move |key| (peer, key))) {
-                let found = services.get(*peer).is_none_or(|other| other.resources.iter().any(|r| r.key == *key));
-                if !found {
-                    return fail(&["resources", &resource.key], format!("{peer} has no resource with key `{key}`"));
-                }
-            }
-        }
+/// Whether a value is outside the choices, the range or the pattern of its own key; each member of a list by itself.
+fn outside(key: &ConfigKey, value: &Value) -> bool {
+    if let Value::Array(items) = value {
+        return items.iter().any(|item| outside(key, item));
     }
-    Ok(())
+    let number = value.as_f64();
+    !key.choices.is_empty() && !key.choices.contains(value)
+        || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
+        || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
+        || key
+            .pattern
+            .as_ref()
+            .zip(value.as_str())
+            .is_some_and(|(p, text)| Regex::new(&format!("^(?:{p})$")).is_ok_and(|regex| !regex.is_match(text)))
 }
 
 struct Check<'a> {
@@ -83,8 +72,14 @@ pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), E
     for (name, key) in service.config.iter() {
         check.key(name, key)?;
     }
+    if let Some(secret) = service.secrets.iter().find(|secret| secret.length < 4 * secret.of_each) {
+        return check.fail(&["secrets", &secret.name], format!("{} characters cannot hold {} of each kind", secret.length, secret.of_each));
+    }
     check.placement()?;
     check.rules()?;
+    for required in &service.requires {
+        check.when(&["requires"], &required.when)?;
+    }
     for variable in &service.variables {
         check.when(&["variables", &variable.name], &variable.when)?;
     }
@@ -119,24 +114,18 @@ impl Check<'_> {
         {
             return self.fail(&path, format!("config key `{name}`: pattern is not a regular expression: {error}"));
         }
-        let defaults = key.default.iter().chain(key.default_when.iter().map(|d| &d.value)).chain(&key.choices);
-        for value in defaults {
+        if !key.choices.is_empty() && matches!(key.value_type, ValueType::Integers | ValueType::Strings) {
+            return self.fail(&path, format!("config key `{name}`: `choices` are for single values; use `pattern` or bounds"));
+        }
+        let defaults = || key.default.iter().chain(key.default_when.iter().map(|d| &d.value));
+        for value in defaults().chain(&key.choices).chain(&key.examples) {
             if !has_type(key.value_type, value) {
                 return self.fail(&path, format!("config key `{name}`: {value} is not of type {:?}", key.value_type));
             }
         }
-        for value in key.default.iter().chain(key.default_when.iter().map(|d| &d.value)) {
-            let number = value.as_f64();
-            let outside = !key.choices.is_empty() && !key.choices.contains(value)
-                || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
-                || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
-                || key
-                    .pattern
-                    .as_ref()
-                    .zip(value.as_str())
-                    .is_some_and(|(p, text)| Regex::new(&format!("^(?:{p})$")).is_ok_and(|regex| !regex.is_match(text)));
-            if outside {
-                return self.fail(&path, format!("config key `{name}`: default {value} is outside its own choices, range or pattern"));
+        for (what, value) in defaults().map(|value| ("default", value)).chain(key.examples.iter().map(|value| ("example", value))) {
+            if outside(key, value) {
+                return self.fail(&path, format!("config key `{name}`: {what} {value} is outside its own choices, range or pattern"));
             }
         }
         for default in &key.default_when {
@@ -283,6 +272,8 @@ impl Check<'_> {
                 | Source::Variable(_)
                 | Source::Local(_)
                 | Source::Each(_)
+                | Source::Peer(..)
+                | Source::Peers(..)
                 | Source::Placement(..) => None,
             };
             if let Some(problem) = problem {

@@ -207,6 +207,8 @@ pub struct OverConnections {
     /// true: once for each address of the other end, not once for each connection
     #[serde(default)]
     pub hosts: bool,
+    /// only where the other end has made the resource of that key (its own `when` and `needs` hold)
+    pub made: Option<String>,
 }
 
 /// Which end of a connection.
@@ -226,6 +228,9 @@ pub struct Lifecycle {
     /// attribute paths whose later changes are not Terraform's business, such as `source_details[0].source_id`
     #[serde(default)]
     pub ignore_changes: Vec<String>,
+    /// a replacement is made before the old one goes: what others still use cannot be deleted first
+    #[serde(default)]
+    pub create_before_destroy: bool,
 }
 
 /// A value: where it comes from and how it is converted on the way.
@@ -284,6 +289,10 @@ pub enum Source {
     Local(String),
     /// what is being repeated over
     Each(String),
+    /// item of the first such connection: what `for_each` over it would give as [`Source::Each`]
+    Peer(OverConnections, String),
+    /// items of all such connections, as a list; none when there is no connection
+    Peers(OverConnections, String),
     /// `public`: whether the subnet is public, of the main place or of a named one
     Placement(PlacementFact, Option<String>),
 }
@@ -334,6 +343,8 @@ pub enum Cast {
     Upper,
     /// lower case
     Lower,
+    /// an object: a list of texts `key=value` becomes it
+    Map,
 }
 
 /// The written form of an [`Expr`] with a source.
@@ -359,6 +370,9 @@ struct Form {
     attribute: Option<String>,
     secret: Option<String>,
     each: Option<String>,
+    peer: Option<OverConnections>,
+    peers: Option<OverConnections>,
+    item: Option<String>,
     placement: Option<PlacementFact>,
     #[serde(default)]
     when: When,
@@ -397,6 +411,12 @@ impl Form {
         sources.extend(self.data.map(|key| Source::Data(key, attribute.clone())));
         sources.extend(self.secret.map(Source::Secret));
         sources.extend(self.each.map(Source::Each));
+        if self.item.is_some() && self.peer.is_none() && self.peers.is_none() {
+            return Err("`item` belongs to `peer` or `peers`".to_owned());
+        }
+        let item = self.item.unwrap_or_else(|| "attribute.id".to_owned());
+        sources.extend(self.peer.map(|over| Source::Peer(over, item.clone())));
+        sources.extend(self.peers.map(|over| Source::Peers(over, item)));
         sources.extend(self.placement.map(|fact| Source::Placement(fact, at)));
         let found = sources.len();
         match (sources.pop(), found) {
@@ -412,7 +432,7 @@ impl Form {
                 or: self.or,
             }),
             (_, found) => Err(format!(
-                "a value has exactly one source (literal, list, map, config, display_name, name, template, expression, ref, resource, data, secret, variable, local, each, placement); this one has {found}"
+                "a value has exactly one source (literal, list, map, config, display_name, name, template, expression, ref, resource, data, secret, variable, local, each, peer, peers, placement); this one has {found}"
             )),
         }
     }
@@ -456,6 +476,8 @@ impl Expr {
             | Source::Variable(_)
             | Source::Local(_)
             | Source::Each(_)
+            | Source::Peer(..)
+            | Source::Peers(..)
             | Source::Placement(..) => {}
         }
         if let Some(or) = &self.or {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::tests::{CATALOG, context, judge, spec};
 use super::*;
+use crate::catalog::mapping::Direction;
 use crate::catalog::service::{ConfigKey, NetworkRole, Service, ValueType};
 
 /// Connection types that say where something stands or when it is made; they have rows of their own.
@@ -36,6 +37,29 @@ fn differ(one: &BTreeMap<String, String>, two: &BTreeMap<String, String>) -> boo
 /// A component `x` among others: (components but x, connections).
 type Scene = (Vec<Value>, Vec<Value>);
 
+/// What a component cannot be without: for each requirement one component with the config that is asked for, and the
+/// connection; for these the same again.
+fn company(id: &str, kind: &str) -> Scene {
+    let mut scene: Scene = (Vec::new(), Vec::new());
+    let Some(service) = CATALOG.service(kind) else { return scene };
+    for (at, required) in service.requires.iter().enumerate().filter(|(_, required)| required.least.unwrap_or(1) > 0) {
+        let over = required.over();
+        let (name, other) = (&over.types[0], format!("{id}_needs_{at}"));
+        let target = over.with.first().unwrap_or_else(|| panic!("{kind}: `requires` names the types it may be `with`"));
+        let first = |value: &Value| value.as_array().map_or_else(|| value.clone(), |any| any[0].clone());
+        let config: serde_json::Map<String, Value> = required.config.iter().map(|(key, value)| (key.clone(), first(value))).collect();
+        scene.0.push(part(&other, target, config.into()));
+        scene.1.push(match over.direction {
+            Direction::Out => link(id, &other, name),
+            Direction::In => link(&other, id, name),
+        });
+        let (parts, links) = company(&other, target);
+        scene.0.extend(parts);
+        scene.1.extend(links);
+    }
+    scene
+}
+
 /// Places and neighbours in which a key of a service may matter.
 fn scenes(service: &Service) -> Vec<Scene> {
     let kind = service.service_type.as_str();
@@ -44,7 +68,9 @@ fn scenes(service: &Service) -> Vec<Scene> {
         base.insert(0, part("vcn", "vcn", json!({})));
     }
     let mut neighbours: Vec<Scene> = vec![(Vec::new(), Vec::new())];
-    for (name, targets) in service.connections.iter().filter(|(name, _)| !STANDING.contains(name)) {
+    // What one workload is attached to is a neighbour like others.
+    let attached = |name: &str| name == "attached_to" && service.network.is_none();
+    for (name, targets) in service.connections.iter().filter(|(name, _)| !STANDING.contains(name) || attached(name)) {
         for target in targets {
             neighbours.push((vec![part("peer", target, json!({}))], vec![link("x", "peer", name)]));
         }
@@ -52,6 +78,14 @@ fn scenes(service: &Service) -> Vec<Scene> {
     for other in CATALOG.services() {
         for (name, _) in other.connections.iter().filter(|(name, targets)| !STANDING.contains(name) && targets.iter().any(|t| t == kind)) {
             neighbours.push((vec![part("peer", &other.service_type, json!({}))], vec![link("peer", "x", name)]));
+        }
+    }
+    for (components, connections) in &mut neighbours {
+        let peer: Vec<String> = components.iter().map(|c| c["service_type"].as_str().unwrap().to_owned()).collect();
+        let company = peer.iter().map(|kind| company("peer", kind)).chain([company("x", kind)]);
+        for (parts, links) in company {
+            components.extend(parts);
+            connections.extend(links);
         }
     }
     let places: &[Option<&str>] = if service.placement.is_some() { &[None, Some("pub"), Some("app")] } else { &[None] };
@@ -69,6 +103,9 @@ fn scenes(service: &Service) -> Vec<Scene> {
 fn values(service: &str, key: &str, schema: &ConfigKey) -> Vec<Value> {
     if !schema.choices.is_empty() {
         return schema.choices.clone();
+    }
+    if !schema.examples.is_empty() {
+        return schema.examples.clone();
     }
     let number = |n: f64| json!(n as i64);
     match schema.value_type {
@@ -97,8 +134,9 @@ fn values(service: &str, key: &str, schema: &ConfigKey) -> Vec<Value> {
             (_, "image") => vec![json!("kix.ocir.io/ns/fn:2")],
             (_, "path_prefix" | "health_check_path") => vec![json!("/v2")],
             (_, "kubernetes_version") => vec![json!("v1.32.1")],
-            other => panic!("{other:?} needs a sample value here"),
+            other => panic!("{other:?} needs `examples` in its service file"),
         },
+        ValueType::Strings => panic!("{service}.{key} needs `examples` in its service file"),
     }
 }
 
@@ -113,7 +151,9 @@ fn every_key_and_every_choice_changes_a_parsed_argument_or_is_refused() {
         };
         let scenes = scenes(service);
         let plain: Vec<_> = scenes.iter().map(|scene| with(scene, json!({}))).collect();
-        let lonely = judge(&spec(&json!({"components": [part("x", kind, json!({}))], "connections": []}))).design.unwrap();
+        let (mut parts, links) = company("x", kind);
+        parts.insert(0, part("x", kind, json!({})));
+        let lonely = judge(&spec(&json!({"components": parts, "connections": links}))).design.unwrap();
         let defaults = &lonely.components[0].config;
         for (key, schema) in service.config.iter() {
             let mut accepted = 0;
@@ -144,13 +184,22 @@ fn every_connection_of_a_workload_changes_what_is_rendered() {
         for (name, targets) in service.connections.iter().filter(|(name, _)| !STANDING.contains(name) || *name == "depends_on") {
             for target in targets.iter().filter(|target| !(name == "depends_on" && *target == "vcn")) {
                 let endpoint = if name == "public" && target == "adb" { json!({"endpoint_type": "public"}) } else { json!({}) };
-                let components =
-                    [part("vcn", "vcn", json!({})), part("x", &service.service_type, json!({})), part("peer", target, endpoint)];
-                let without = files(&components, &[]).unwrap();
+                let mut components =
+                    vec![part("vcn", "vcn", json!({})), part("x", &service.service_type, json!({})), part("peer", target, endpoint)];
+                let (own, others) = (company("x", &service.service_type), company("peer", target));
+                components.extend(own.0.into_iter().chain(others.0));
+                let mut links: Vec<Value> = own.1.into_iter().chain(others.1).collect();
+                // A gateway without routes has nothing that could be logged.
+                if target == "apigateway" {
+                    components.push(part("behind", "functions", json!({})));
+                    links.push(link("peer", "behind", "routes_to"));
+                }
+                let without = files(&components, &links).unwrap();
+                links.push(link("x", "peer", name));
                 let text = format!("{} {name} {target}", service.service_type);
                 let waits_for_its_own_network =
                     name == "depends_on" && matches!(target.as_str(), "subnet" | "route_table" | "security_list");
-                match files(&components, &[link("x", "peer", name)]) {
+                match files(&components, &links) {
                     Some(with) => assert!(differ(&without, &with), "{text} changes nothing"),
                     None => assert!(waits_for_its_own_network, "{text} is refused"),
                 }

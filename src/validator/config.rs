@@ -152,7 +152,7 @@ fn whole(value_type: ValueType, value: &Value) -> Value {
     match (value_type, value) {
         (ValueType::Integers, Value::Array(items)) => items.iter().map(one).collect(),
         (ValueType::Integer | ValueType::Number, value) => one(value),
-        (ValueType::String | ValueType::Boolean | ValueType::Integers, value) => value.clone(),
+        (ValueType::String | ValueType::Boolean | ValueType::Integers | ValueType::Strings, value) => value.clone(),
     }
 }
 
@@ -181,6 +181,9 @@ fn in_range(key: &str, schema: &ConfigKey, value: &Value, path: &str, findings: 
 }
 
 fn is_well_formed(key: &str, schema: &ConfigKey, value: &Value, path: &str, catalog: &Catalog, findings: &mut Findings) -> bool {
+    if let Value::Array(items) = value {
+        return items.iter().enumerate().all(|(at, item)| is_well_formed(key, schema, item, &format!("{path}[{at}]"), catalog, findings));
+    }
     let Some(text) = value.as_str() else { return true };
     if let Some(pattern) = &schema.pattern
         && !catalog.matches(pattern, text)
@@ -204,5 +207,6 @@ fn type_name(value_type: ValueType) -> (&'static str, &'static str) {
         ValueType::Number => ("数", "a number"),
         ValueType::Boolean => ("真偽値 (true / false)", "true or false"),
         ValueType::Integers => ("整数の並び", "a list of whole numbers"),
+        ValueType::Strings => ("文字列の並び", "a list of texts"),
     }
 }

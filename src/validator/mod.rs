@@ -8,6 +8,7 @@ mod contradictions;
 mod cidr;
 pub mod finding;
 pub mod labels;
+mod requires;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -89,6 +90,7 @@ pub fn validate(spec: &DesignSpec, catalog: &Catalog, defaults: &Defaults) -> Ve
     structure::check(spec, catalog, defaults, &mut findings);
     let components = config::components(spec, catalog, &mut findings);
     let connections = connections::check(spec, catalog, &mut findings);
+    requires::check(catalog, &components, &connections, &mut findings);
     cidr::check(spec, catalog, &components, &connections, &mut findings);
     contradictions::check(spec, catalog, &components, &connections, &mut findings);
     advice::check(spec, catalog, &components, &connections, &mut findings);
