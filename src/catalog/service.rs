@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::mapping::{DataMapping, Expr, Ordered, OverConnections, ResourceMapping, When};
+use super::mapping::{BlockMapping, DataMapping, Expr, Ordered, OverConnections, ResourceMapping, Source, When};
 use crate::api::session::Language;
 
 /// A text in both languages.
@@ -63,6 +63,9 @@ pub struct Service {
     /// connection type → service types it may end at
     #[serde(default)]
     pub connections: Ordered<Vec<String>>,
+    /// connections without which it cannot be made
+    #[serde(default)]
+    pub requires: Vec<OverConnections>,
     /// names made by rule
     #[serde(default)]
     pub naming: Ordered<NameRule>,
@@ -83,6 +86,9 @@ pub struct Service {
     /// Terraform outputs
     #[serde(default)]
     pub outputs: Vec<Output>,
+    /// quota limits of the tenancy that it counts against
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 impl Service {
@@ -94,6 +100,36 @@ impl Service {
     pub fn has_spot(&self, at: Option<&str>) -> bool {
         let named = |name: &str| self.placement.as_ref().is_some_and(|p| p.others.get(name).is_some());
         at.is_none_or(named)
+    }
+    /// Connections of which a component takes one: those that a value names the other end of.
+    pub fn single_peers(&self) -> Vec<&OverConnections> {
+        let mut found: Vec<&OverConnections> = self.requires.iter().collect();
+        for expr in self.expressions() {
+            if let Source::Peer(over, _) = &expr.source
+                && !found.contains(&over)
+            {
+                found.push(over);
+            }
+        }
+        found
+    }
+    /// Every expression of locals, data sources and resources.
+    fn expressions(&self) -> Vec<&Expr> {
+        fn nested<'b>(blocks: &'b [BlockMapping], into: &mut Vec<&'b Expr>) {
+            for block in blocks {
+                into.extend(block.arguments.iter().map(|(_, expr)| expr));
+                nested(&block.blocks, into);
+            }
+        }
+        let mut outer: Vec<&Expr> = self.locals.iter().map(|(_, expr)| expr).collect();
+        let resources = self.resources.iter().map(|r| (&r.arguments, &r.blocks));
+        for (arguments, blocks) in resources.chain(self.data.iter().map(|d| (&d.arguments, &d.blocks))) {
+            outer.extend(arguments.iter().map(|(_, expr)| expr));
+            nested(blocks, &mut outer);
+        }
+        let mut all = Vec::new();
+        outer.into_iter().for_each(|expr| expr.walk(&mut |e| all.push(e)));
+        all
     }
     /// Service types a connection of that type may end at.
     pub fn targets(&self, connection_type: &str) -> &[String] {
@@ -119,9 +155,35 @@ pub enum NetworkRole {
     RouteTable,
     /// security list
     SecurityList,
-    /// end of a connection between two VCNs; made from `vcn_peering`, never a component
-    #[serde(skip)]
+    /// network security group of the person's own
+    SecurityGroup,
+    /// end of a connection between two VCNs of one region; `vcn_peering` between VCNs makes both ends
     LocalPeering,
+    /// dynamic routing gateway: stands in no VCN
+    Drg,
+    /// what joins a VCN to a dynamic routing gateway
+    DrgAttachment,
+    /// end of a connection between two dynamic routing gateways: stands in no VCN
+    RemotePeering,
+}
+
+impl NetworkRole {
+    /// Whether the part belongs to a VCN.
+    pub fn in_vcn(self) -> bool {
+        match self {
+            NetworkRole::Drg | NetworkRole::RemotePeering => false,
+            NetworkRole::Vcn
+            | NetworkRole::Subnet
+            | NetworkRole::InternetGateway
+            | NetworkRole::NatGateway
+            | NetworkRole::ServiceGateway
+            | NetworkRole::RouteTable
+            | NetworkRole::SecurityList
+            | NetworkRole::SecurityGroup
+            | NetworkRole::LocalPeering
+            | NetworkRole::DrgAttachment => true,
+        }
+    }
 }
 
 /// How a service stands in a subnet.
@@ -135,6 +197,9 @@ pub struct Placement {
     pub tier: SubnetTier,
     /// when it belongs into a public subnet
     pub public_when: Option<When>,
+    /// connections any of which puts it into a public subnet
+    #[serde(default)]
+    pub public_with: Vec<OverConnections>,
     /// whether it carries a network security group
     #[serde(default)]
     pub nsg: bool,
@@ -367,6 +432,9 @@ pub struct ConfigKey {
     /// other names people use for it
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// values that show what it takes; the tests of the catalogue try them
+    #[serde(default)]
+    pub examples: Vec<Value>,
     /// what it means
     pub description: Text,
 }
@@ -395,6 +463,8 @@ pub enum ValueType {
     Boolean,
     /// list of whole numbers
     Integers,
+    /// list of texts; `choices`, `pattern` and `format` hold for each
+    Strings,
 }
 
 /// What a text means.
@@ -486,6 +556,22 @@ pub struct Output {
     pub description: Text,
 }
 
+/// A limit of the tenancy that one component counts against. The names are those of the Limits service; which of them a
+/// region has is asked there when a plan is checked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// name of the service, such as `compute`
+    pub service: String,
+    /// name of the limit, such as `standard-e4-core-count`
+    pub limit: String,
+    /// how much one component takes: a number or a config key
+    pub amount: Expr,
+    /// when it counts
+    #[serde(default)]
+    pub when: When,
+}
+
 /// Every key a mapping names, for the check that none is ignored.
 pub(super) fn keys_of_when(when: &When) -> impl Iterator<Item = &String> {
     when.config.keys().chain(&when.set).chain(&when.unset)
@@ -515,10 +601,12 @@ pub(super) fn keys_of_role(role: NetworkRole) -> &'static [&'static str] {
         NetworkRole::Vcn => &["cidr_block"],
         NetworkRole::Subnet => &["cidr_block", "prohibit_public_ip"],
         NetworkRole::RouteTable => &["destination"],
+        NetworkRole::DrgAttachment | NetworkRole::RemotePeering | NetworkRole::LocalPeering => &["remote_cidrs"],
         NetworkRole::InternetGateway
         | NetworkRole::NatGateway
         | NetworkRole::ServiceGateway
         | NetworkRole::SecurityList
-        | NetworkRole::LocalPeering => &[],
+        | NetworkRole::SecurityGroup
+        | NetworkRole::Drg => &[],
     }
 }

@@ -20,32 +20,26 @@ resources:
 ";
 
 #[test]
-fn the_shipped_catalogue_loads_and_has_the_sixteen_types() {
+fn the_shipped_catalogue_loads_and_every_connection_ends_at_a_type() {
     let catalog = Catalog::embedded().unwrap();
     let expected = [
-        "adb",
-        "apigateway",
-        "compute",
-        "functions",
-        "internet_gateway",
-        "loadbalancer",
-        "nat_gateway",
-        "nosql",
-        "objectstorage",
-        "oke",
-        "route_table",
-        "security_list",
-        "service_gateway",
-        "streaming",
-        "subnet",
-        "vcn",
+        "adb", "apigateway", "bastion", "compartment", "compute", "dns_zone", "drg", "drg_attachment", "dynamic_group",
+        "functions", "internet_gateway", "key", "loadbalancer", "local_peering", "nat_gateway", "network_loadbalancer",
+        "nosql", "nsg", "objectstorage", "oke", "policy", "remote_peering", "reserved_ip", "route_table", "secret",
+        "security_list", "service_gateway", "streaming", "subnet", "vault", "vcn", "waf",
     ];
-    assert_eq!(catalog.service_types(), expected);
+    let types = catalog.service_types();
+    assert!(expected.iter().all(|name| types.contains(name)), "{types:?}");
     for service in catalog.services() {
         for (connection, targets) in service.connections.iter() {
             for target in targets {
                 assert!(catalog.service(target).is_some(), "{} {connection} {target}", service.service_type);
             }
+        }
+        for over in &service.requires {
+            let (source, target) = (&service.service_type, &over.with[0]);
+            let allowed = crate::validator::allowed_connections(&catalog, source, target);
+            assert!(over.types.iter().all(|name| allowed.contains(name)), "{source} requires {:?} to {target}", over.types);
         }
     }
 }
