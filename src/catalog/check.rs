@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::mapping::{BlockMapping, DataMapping, Expr, ForEach, Ordered, ResourceMapping, Source, When};
-use super::service::{ConfigKey, RulePeer, Service, ValueType, keys_of_when};
+use super::service::{ConfigKey, Limit, RulePeer, Service, ValueType, keys_of_when};
 use crate::catalog::service::ConfigPeer;
 
 /// Line (from 1) of a key path in a block-style YAML text: each step is the next line whose key, or whose value of `key`,
@@ -43,21 +43,23 @@ pub(crate) fn has_type(value_type: ValueType, value: &Value) -> bool {
     }
 }
 
-/// Whether a value is outside the choices, the range or the pattern of its own key; each member of a list by itself.
-fn outside(key: &ConfigKey, value: &Value) -> bool {
-    if let Value::Array(items) = value {
-        return items.iter().any(|item| outside(key, item));
-    }
+/// The value, or its members when it is a list.
+fn each_of(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
+}
+
+/// Whether a value contradicts the schema of its own key.
+fn is_outside(key: &ConfigKey, value: &Value) -> bool {
     let number = value.as_f64();
+    let pattern = || key.pattern.as_ref().and_then(|p| Regex::new(&format!("^(?:{p})$")).ok());
     !key.choices.is_empty() && !key.choices.contains(value)
         || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
         || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
-        || key
-            .pattern
-            .as_ref()
-            .zip(value.as_str())
-            .is_some_and(|(p, text)| Regex::new(&format!("^(?:{p})$")).is_ok_and(|regex| !regex.is_match(text)))
+        || value.as_str().is_some_and(|text| pattern().is_some_and(|regex| !regex.is_match(text)))
 }
+
+/// Variable with the OCID of the tenancy, which the home region is looked up by.
+pub const TENANCY: &str = "tenancy_ocid";
 
 struct Check<'a> {
     file: &'a str,
@@ -99,6 +101,9 @@ pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), E
         check.when(&["outputs", &output.name], &output.when)?;
         check.expr(&["outputs", &output.name], &output.value)?;
     }
+    for limit in &service.limits {
+        check.limit(limit)?;
+    }
     check.every_key_is_used()
 }
 
@@ -114,19 +119,19 @@ impl Check<'_> {
         {
             return self.fail(&path, format!("config key `{name}`: pattern is not a regular expression: {error}"));
         }
-        if !key.choices.is_empty() && matches!(key.value_type, ValueType::Integers | ValueType::Strings) {
-            return self.fail(&path, format!("config key `{name}`: `choices` are for single values; use `pattern` or bounds"));
+        let defaults = || key.default.iter().chain(key.default_when.iter().map(|d| &d.value)).chain(&key.examples);
+        let one = match key.value_type {
+            ValueType::Strings => ValueType::String,
+            ValueType::Integers => ValueType::Integer,
+            other @ (ValueType::String | ValueType::Integer | ValueType::Number | ValueType::Boolean) => other,
+        };
+        let typed = defaults().map(|value| (key.value_type, value)).chain(key.choices.iter().map(|value| (one, value)));
+        if let Some((wanted, value)) = typed.into_iter().find(|(wanted, value)| !has_type(*wanted, value)) {
+            return self.fail(&path, format!("config key `{name}`: {value} is not of type {wanted:?}"));
         }
-        let defaults = || key.default.iter().chain(key.default_when.iter().map(|d| &d.value));
-        for value in defaults().chain(&key.choices).chain(&key.examples) {
-            if !has_type(key.value_type, value) {
-                return self.fail(&path, format!("config key `{name}`: {value} is not of type {:?}", key.value_type));
-            }
-        }
-        for (what, value) in defaults().map(|value| ("default", value)).chain(key.examples.iter().map(|value| ("example", value))) {
-            if outside(key, value) {
-                return self.fail(&path, format!("config key `{name}`: {what} {value} is outside its own choices, range or pattern"));
-            }
+        if let Some(value) = defaults().flat_map(each_of).find(|value| is_outside(key, value)) {
+            return self
+                .fail(&path, format!("config key `{name}`: default or example {value} is outside its own choices, range or pattern"));
         }
         for default in &key.default_when {
             self.when(&path, &default.when)?;
@@ -200,10 +205,40 @@ impl Check<'_> {
         if self.service.resources.iter().filter(same).count() > 1 {
             return self.fail(&path, format!("two resources of type {} need different suffixes", resource.resource_type));
         }
+        if resource.home_region && !self.service.variables.iter().any(|v| v.name == TENANCY) {
+            return self.fail(&path, format!("`home_region` needs the tenancy: declare variable `{TENANCY}`"));
+        }
+        let earlier = || self.service.resources.iter().take_while(|r| r.key != resource.key);
+        if let Some(key) = resource.after.iter().find(|key| !earlier().any(|r| r.key == **key)) {
+            return self.fail(&path, format!("`after` names `{key}`, which is no resource that stands before"));
+        }
+        if resource.in_turn && resource.for_each.is_none() {
+            return self.fail(&path, "`in_turn` belongs to a resource with `for_each`".to_owned());
+        }
         self.when(&path, &resource.when)?;
         self.for_each(&path, resource.for_each.as_ref())?;
         self.arguments(&path, &resource.arguments)?;
         resource.blocks.iter().try_for_each(|block| self.block(&path, block))
+    }
+
+    /// What a component takes of a limit is counted before anything is made: a number of the file or of its config.
+    fn limit(&mut self, limit: &Limit) -> Result<(), Error> {
+        let path = ["limits", limit.limit.as_str()];
+        self.when(&path, &limit.when)?;
+        self.expr(&path, &limit.amount)?;
+        let number = match &limit.amount.source {
+            Source::Literal(value) => value.is_number(),
+            Source::Config(key) => {
+                self.service.config.get(key).is_some_and(|k| matches!(k.value_type, ValueType::Integer | ValueType::Number))
+            }
+            _ => false,
+        };
+        let name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        match (number, name(&limit.service) && name(&limit.limit)) {
+            (true, true) => Ok(()),
+            (false, _) => self.fail(&path, format!("amount of limit `{}` is a number or a config key with one", limit.limit)),
+            (true, false) => self.fail(&path, "names of services and limits are lower-case words with hyphens".to_owned()),
+        }
     }
 
     fn block(&mut self, path: &[&str], block: &BlockMapping) -> Result<(), Error> {

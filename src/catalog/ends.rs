@@ -78,7 +78,7 @@ impl<'a> Ends<'a> {
     fn requires(&self) -> Result<(), Error> {
         for required in &self.service.requires {
             let path = ["requires"];
-            if required.most.is_some_and(|most| most < required.least.unwrap_or(1)) {
+            if required.most < required.least.max(1) {
                 return self.fail(&path, "`requires`: `most` is less than `least`".to_owned());
             }
             if required.types.is_empty() || required.with.is_empty() {
@@ -149,7 +149,8 @@ fn problem(other: &Service, what: &str) -> Option<String> {
             (!other.resources.iter().any(|r| r.key == key)).then(|| format!("has no resource with key `{key}`"))
         }
         "config" => other.config.get(rest).is_none().then(|| format!("has no config key `{rest}`")),
-        "attribute" => None,
+        // An output that one of the ends does not have is no value there, and `or` says what is used instead.
+        "attribute" | "output" => None,
         "ref" => {
             let (role, at) = rest.split_once('@').map_or((rest, None), |(role, at)| (role, Some(at)));
             match serde_json::from_value::<Role>(Value::from(role)) {

@@ -8,6 +8,8 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::design::Connection;
+
 /// A mapping that keeps the order of the file (arguments are rendered in it) and refuses a key twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ordered<T>(pub Vec<(String, T)>);
@@ -93,6 +95,15 @@ pub struct ResourceMapping {
     /// waits for the component's security rules
     #[serde(default)]
     pub after_rules: bool,
+    /// keys of earlier resources of this file that are made first although nothing refers to them
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// repeated resources are made one after the other: the service takes one change at a time
+    #[serde(default)]
+    pub in_turn: bool,
+    /// made through the home region of the tenancy, as everything of IAM is; the service declares variable `tenancy_ocid`
+    #[serde(default)]
+    pub home_region: bool,
     /// arguments in order
     #[serde(default)]
     pub arguments: Ordered<Expr>,
@@ -154,7 +165,7 @@ pub enum ForEach {
     /// the routes of this route table: items `destination`, `destination_type`, `gateway`
     Routes,
     /// connections that end (`in`) or start (`out`) here: items `index`, `label`, `connection_type`, `host`, `port`,
-    /// `config.<key>`, `attribute.<name>` and `resource.<key>.<name>` of the component at the other end
+    /// `config.<key>`, `attribute.<name>`, `resource.<key>.<name>` and `output.<name>` of the component at the other end
     Connections(OverConnections),
     /// the members of a list-valued config key: item `value`
     Config(String),
@@ -211,6 +222,19 @@ pub struct OverConnections {
     pub made: Option<String>,
 }
 
+impl OverConnections {
+    /// Whether a connection is one of these, seen from a component. `type_of` gives the service type of an id.
+    pub fn joins<'t>(&self, connection: &Connection, id: &str, type_of: impl Fn(&str) -> Option<&'t str>) -> bool {
+        let (own, other) = match self.direction {
+            Direction::Out => (&connection.source_id, &connection.target_id),
+            Direction::In => (&connection.target_id, &connection.source_id),
+        };
+        own == id
+            && (self.types.is_empty() || self.types.contains(&connection.connection_type))
+            && (self.with.is_empty() || type_of(other).is_some_and(|kind| self.with.iter().any(|with| with == kind)))
+    }
+}
+
 /// Which end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -231,6 +255,8 @@ pub struct Lifecycle {
     /// a replacement is made before the old one goes: what others still use cannot be deleted first
     #[serde(default)]
     pub create_before_destroy: bool,
+    /// they are ignored only while the component has such a connection
+    pub connected: Option<OverConnections>,
 }
 
 /// A value: where it comes from and how it is converted on the way.

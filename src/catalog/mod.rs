@@ -21,7 +21,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 pub(crate) use check::has_type;
-pub use check::locate;
+pub use check::{TENANCY, locate};
 pub use service::{Config, Service};
 
 /// Files of `rules/services/` as they were at build time: (name, text).

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::mapping::{DataMapping, Direction, Expr, Ordered, OverConnections, ResourceMapping, When};
+use super::mapping::{BlockMapping, DataMapping, Direction, Expr, Ordered, OverConnections, ResourceMapping, Source, When};
 use crate::api::session::Language;
 
 /// A text in both languages.
@@ -90,6 +90,9 @@ pub struct Service {
     /// Terraform outputs
     #[serde(default)]
     pub outputs: Vec<Output>,
+    /// quota limits of the tenancy that it counts against
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 impl Service {
@@ -101,6 +104,36 @@ impl Service {
     pub fn has_spot(&self, at: Option<&str>) -> bool {
         let named = |name: &str| self.placement.as_ref().is_some_and(|p| p.others.get(name).is_some());
         at.is_none_or(named)
+    }
+    /// Connections of which a component takes one: those that a value names the other end of.
+    pub fn single_peers(&self) -> Vec<&OverConnections> {
+        let mut found: Vec<&OverConnections> = Vec::new();
+        for expr in self.expressions() {
+            if let Source::Peer(over, _) = &expr.source
+                && !found.contains(&over)
+            {
+                found.push(over);
+            }
+        }
+        found
+    }
+    /// Every expression of locals, data sources and resources.
+    fn expressions(&self) -> Vec<&Expr> {
+        fn nested<'b>(blocks: &'b [BlockMapping], into: &mut Vec<&'b Expr>) {
+            for block in blocks {
+                into.extend(block.arguments.iter().map(|(_, expr)| expr));
+                nested(&block.blocks, into);
+            }
+        }
+        let mut outer: Vec<&Expr> = self.locals.iter().map(|(_, expr)| expr).collect();
+        let resources = self.resources.iter().map(|r| (&r.arguments, &r.blocks));
+        for (arguments, blocks) in resources.chain(self.data.iter().map(|d| (&d.arguments, &d.blocks))) {
+            outer.extend(arguments.iter().map(|(_, expr)| expr));
+            nested(blocks, &mut outer);
+        }
+        let mut all = Vec::new();
+        outer.into_iter().for_each(|expr| expr.walk(&mut |e| all.push(e)));
+        all
     }
     /// Service types a connection of that type may end at.
     pub fn targets(&self, connection_type: &str) -> &[String] {
@@ -121,10 +154,12 @@ pub struct Requirement {
     /// when it is required
     #[serde(default)]
     pub when: When,
-    /// fewest; absent = one
-    pub least: Option<usize>,
-    /// most; absent = any number
-    pub most: Option<usize>,
+    /// fewest
+    #[serde(default = "one")]
+    pub least: usize,
+    /// most
+    #[serde(default = "one")]
+    pub most: usize,
     /// config the component at the other end must have: key → value, or list of values
     #[serde(default)]
     pub config: BTreeMap<String, Value>,
@@ -158,9 +193,35 @@ pub enum NetworkRole {
     RouteTable,
     /// security list
     SecurityList,
-    /// end of a connection between two VCNs; made from `vcn_peering`, never a component
-    #[serde(skip)]
+    /// network security group of the person's own
+    SecurityGroup,
+    /// end of a connection between two VCNs of one region; `vcn_peering` between VCNs makes both ends
     LocalPeering,
+    /// dynamic routing gateway: stands in no VCN
+    Drg,
+    /// what joins a VCN to a dynamic routing gateway
+    DrgAttachment,
+    /// end of a connection between two dynamic routing gateways: stands in no VCN
+    RemotePeering,
+}
+
+impl NetworkRole {
+    /// Whether the part belongs to a VCN.
+    pub fn in_vcn(self) -> bool {
+        match self {
+            NetworkRole::Drg | NetworkRole::RemotePeering => false,
+            NetworkRole::Vcn
+            | NetworkRole::Subnet
+            | NetworkRole::InternetGateway
+            | NetworkRole::NatGateway
+            | NetworkRole::ServiceGateway
+            | NetworkRole::RouteTable
+            | NetworkRole::SecurityList
+            | NetworkRole::SecurityGroup
+            | NetworkRole::LocalPeering
+            | NetworkRole::DrgAttachment => true,
+        }
+    }
 }
 
 /// How a service stands in a subnet.
@@ -174,6 +235,9 @@ pub struct Placement {
     pub tier: SubnetTier,
     /// when it belongs into a public subnet
     pub public_when: Option<When>,
+    /// connections any of which puts it into a public subnet
+    #[serde(default)]
+    pub public_with: Vec<OverConnections>,
     /// whether it carries a network security group
     #[serde(default)]
     pub nsg: bool,
@@ -395,9 +459,6 @@ pub struct ConfigKey {
     pub pattern: Option<String>,
     /// what a text means, checked by code
     pub format: Option<Format>,
-    /// values it may have, for readers and for tests; a text without `choices` has at least one
-    #[serde(default)]
-    pub examples: Vec<Value>,
     /// most characters of a text, most members of a list
     pub max_length: Option<usize>,
     /// whether a design must say it
@@ -409,6 +470,9 @@ pub struct ConfigKey {
     /// other names people use for it
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// values that show what it takes; the tests of the catalogue try them
+    #[serde(default)]
+    pub examples: Vec<Value>,
     /// what it means
     pub description: Text,
 }
@@ -437,7 +501,7 @@ pub enum ValueType {
     Boolean,
     /// list of whole numbers
     Integers,
-    /// list of texts; `pattern`, `format` and `max_length` hold for each, and for their number
+    /// list of texts; `choices`, `pattern` and `format` hold for each
     Strings,
 }
 
@@ -537,6 +601,22 @@ pub struct Output {
     pub description: Text,
 }
 
+/// A limit of the tenancy that one component counts against. The names are those of the Limits service; which of them a
+/// region has is asked there when a plan is checked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// name of the service, such as `compute`
+    pub service: String,
+    /// name of the limit, such as `standard-e4-core-count`
+    pub limit: String,
+    /// how much one component takes: a number or a config key
+    pub amount: Expr,
+    /// when it counts
+    #[serde(default)]
+    pub when: When,
+}
+
 /// Every key a mapping names, for the check that none is ignored.
 pub(super) fn keys_of_when(when: &When) -> impl Iterator<Item = &String> {
     when.config.keys().chain(&when.set).chain(&when.unset)
@@ -572,10 +652,12 @@ pub(super) fn keys_of_role(role: NetworkRole) -> &'static [&'static str] {
         NetworkRole::Vcn => &["cidr_block"],
         NetworkRole::Subnet => &["cidr_block", "prohibit_public_ip"],
         NetworkRole::RouteTable => &["destination"],
+        NetworkRole::DrgAttachment | NetworkRole::RemotePeering | NetworkRole::LocalPeering => &["remote_cidrs"],
         NetworkRole::InternetGateway
         | NetworkRole::NatGateway
         | NetworkRole::ServiceGateway
         | NetworkRole::SecurityList
-        | NetworkRole::LocalPeering => &[],
+        | NetworkRole::SecurityGroup
+        | NetworkRole::Drg => &[],
     }
 }

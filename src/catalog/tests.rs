@@ -34,6 +34,15 @@ fn the_shipped_catalogue_loads_and_every_file_is_one_type() {
         for (connection, others) in ends {
             assert!(others.iter().all(|other| catalog.service(other).is_some()), "{name} {connection} {others:?}");
         }
+        for over in &service.requires {
+            let (source, target) = (&service.service_type, &over.with[0]);
+            let allowed = crate::validator::allowed_connections(&catalog, source, target);
+            let fits = |name: &String| match over.direction {
+                mapping::Direction::Out => allowed.contains(name),
+                mapping::Direction::In => crate::validator::allowed_connections(&catalog, target, source).contains(name),
+            };
+            assert!(over.types.iter().all(fits), "{source} requires {:?} to {target}", over.types);
+        }
     }
 }
 
@@ -60,7 +69,6 @@ fn a_faulty_file_is_refused_with_file_and_line() {
         ("{ config: size, as: string }", "{ name: rule, or: { config: size } }", "no naming rule", "a rule that does not exist"),
         ("    default: 1\n", "    default: 1\n    default: 2\n", "duplicate", "a key twice"),
         ("    default: 1\n", "    default: 1\n    examples: [3]\n", "line 7", "an example outside the choices"),
-        ("type: integer\n    default: 1\n", "type: strings\n", "single values", "choices of a list"),
         ("{ config: size, as: string }", "{ item: label, or: { config: size } }", "belongs to `peer`", "an item of nothing"),
         (
             "{ config: size, as: string }",

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::network::{Network, Peer, Route};
-use super::tree::{Arg, DEPENDS_ON, LIFECYCLE, Mode, Reference, Resource, Tree};
+use super::tree::{Arg, DEPENDS_ON, HOME, LIFECYCLE, Mode, PROVIDER, Reference, Resource, Tree};
 use crate::catalog::Catalog;
 use crate::catalog::mapping::{
     BlockMapping, Cast, DataMapping, Direction, Expr, ForEach, Ordered, OverConnections, PlacementFact, ResourceMapping, Role, Source,
@@ -55,13 +55,16 @@ impl<'a> Scope<'a> {
 
     /// Managed resources of the component, the primary one first.
     pub fn resources(&self) -> Vec<Resource> {
-        let mut made = Vec::new();
+        let mut made: Vec<(&str, Resource)> = Vec::new();
         for mapping in self.service.resources.iter().filter(|mapping| self.exists(mapping)) {
             for item in self.items(mapping.for_each.as_ref()) {
-                made.push(self.resource(mapping, item));
+                let before = made.iter().filter(|(key, _)| mapping.after.iter().any(|after| after == key));
+                let previous = made.last().filter(|(key, _)| mapping.in_turn && *key == mapping.key);
+                let waits = before.chain(previous).map(|(_, r)| Reference::new(&r.resource_type, &[&r.label]).into()).collect();
+                made.push((&mapping.key, self.resource(mapping, item, waits)));
             }
         }
-        made
+        made.into_iter().map(|(_, resource)| resource).collect()
     }
 
     fn exists(&self, mapping: &ResourceMapping) -> bool {
@@ -85,14 +88,18 @@ impl<'a> Scope<'a> {
         waits
     }
 
-    fn resource(&self, mapping: &ResourceMapping, item: Item<'_>) -> Resource {
+    fn resource(&self, mapping: &ResourceMapping, item: Item<'_>, mut waits: Vec<Arg>) -> Resource {
         let mut tree = self.tree(&mapping.arguments, &mapping.blocks, item);
-        let waits = self.waits(mapping);
+        if mapping.home_region {
+            tree.arguments.insert(0, (PROVIDER.to_owned(), Reference::new("oci", &[HOME]).into()));
+        }
+        waits.extend(self.waits(mapping));
         if !waits.is_empty() {
             tree = tree.with(DEPENDS_ON, Arg::List(waits));
         }
         let mut lifecycle = Tree::default();
-        if !mapping.lifecycle.ignore_changes.is_empty() {
+        let ignored = mapping.lifecycle.connected.as_ref().is_none_or(|over| !self.peers(over).is_empty());
+        if ignored && !mapping.lifecycle.ignore_changes.is_empty() {
             let paths = mapping.lifecycle.ignore_changes.iter().map(|path| {
                 let (root, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
                 Arg::Reference(Reference::new(root, &[rest]))
@@ -346,8 +353,9 @@ impl<'a> Scope<'a> {
             }
             Role::Subnet => id("oci_core_subnet", &placement?.subnet),
             Role::Nsgs => {
-                let nsg = placement?.nsg.as_ref()?;
-                Arg::List(vec![id("oci_core_network_security_group", nsg)])
+                let groups = placement?.nsg.iter().chain(&placement?.further_nsgs);
+                let groups: Vec<Arg> = groups.map(|nsg| id("oci_core_network_security_group", nsg)).collect();
+                return (!groups.is_empty()).then_some(Arg::List(groups));
             }
             Role::RouteTable => id("oci_core_route_table", &subnet()?.route_table),
             Role::SecurityLists => Arg::List(subnet()?.security_lists.iter().map(|label| id("oci_core_security_list", label)).collect()),
@@ -368,7 +376,10 @@ impl<'a> Scope<'a> {
             Item::Route(route) => match what {
                 "destination" => Some(peer(&route.destination)),
                 "destination_type" => Some(peer_type(&route.destination).into()),
-                "gateway" => Some(Reference::new(gateway_type(route.gateway)?, &[&route.label, "id"]).into()),
+                "gateway" => {
+                    let (kind, attribute) = gateway(route.gateway)?;
+                    Some(Reference::new(kind, &[&route.label, attribute]).into())
+                }
                 _ => None,
             },
             Item::Peer { component, connection_type, index, host } => match what.split_once('.') {
@@ -388,6 +399,10 @@ impl<'a> Scope<'a> {
                 Some(("ref", role)) => {
                     let (role, at) = role.split_once('@').map_or((role, None), |(role, at)| (role, Some(at)));
                     self.of(component)?.role(serde_json::from_value(role.into()).ok()?, at)
+                }
+                Some(("output", name)) => {
+                    let other = self.of(component)?;
+                    other.output(other.service.outputs.iter().find(|output| output.name == name)?)
                 }
                 Some(("attribute", attribute)) => {
                     let primary = self.catalog.service(&component.service_type)?.resources.first()?;
@@ -418,13 +433,22 @@ pub fn peer_type(peer: &Peer) -> &'static str {
     }
 }
 
-fn gateway_type(role: NetworkRole) -> Option<&'static str> {
+/// Type and attribute by which a route names its gateway. A dynamic routing gateway is named through its attachment: the
+/// API refuses a route to one that the VCN is not attached to yet.
+fn gateway(role: NetworkRole) -> Option<(&'static str, &'static str)> {
     match role {
-        NetworkRole::InternetGateway => Some("oci_core_internet_gateway"),
-        NetworkRole::NatGateway => Some("oci_core_nat_gateway"),
-        NetworkRole::ServiceGateway => Some("oci_core_service_gateway"),
-        NetworkRole::LocalPeering => Some("oci_core_local_peering_gateway"),
-        NetworkRole::Vcn | NetworkRole::Subnet | NetworkRole::RouteTable | NetworkRole::SecurityList => None,
+        NetworkRole::InternetGateway => Some(("oci_core_internet_gateway", "id")),
+        NetworkRole::NatGateway => Some(("oci_core_nat_gateway", "id")),
+        NetworkRole::ServiceGateway => Some(("oci_core_service_gateway", "id")),
+        NetworkRole::LocalPeering => Some(("oci_core_local_peering_gateway", "id")),
+        NetworkRole::DrgAttachment => Some(("oci_core_drg_attachment", "drg_id")),
+        NetworkRole::Vcn
+        | NetworkRole::Subnet
+        | NetworkRole::RouteTable
+        | NetworkRole::SecurityList
+        | NetworkRole::SecurityGroup
+        | NetworkRole::Drg
+        | NetworkRole::RemotePeering => None,
     }
 }
 

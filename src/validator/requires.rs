@@ -6,69 +6,92 @@ use super::ValidatedComponent;
 use super::finding::{Both, Findings, both, quoted};
 use crate::api::design::Connection;
 use crate::catalog::Catalog;
-use crate::catalog::mapping::Direction;
+use crate::catalog::mapping::{Direction, OverConnections};
 use crate::catalog::service::{Requirement, has_values};
 
 /// Checks every component.
 pub(super) fn check(catalog: &Catalog, components: &[ValidatedComponent], connections: &[Connection], findings: &mut Findings) {
     for component in components {
         let Some(service) = catalog.service(&component.service_type) else { continue };
-        for required in service.requires.iter().filter(|required| required.when.holds(&component.config, None)) {
-            let ends = ends(required, component, components, connections);
+        let required = || service.requires.iter().filter(|required| required.when.holds(&component.config, None));
+        for required in required() {
+            let ends = ends(&required.over(), component, components, connections);
             count(required, component, ends.len(), findings);
             ends.iter().for_each(|end| config(required, component, end, findings));
+        }
+        // A value that names the other end of a connection can name one.
+        for over in service.single_peers() {
+            let said = required().any(|required| required.direction == over.direction && required.types == over.types);
+            let there = ends(over, component, components, connections).len();
+            if !said && there > 1 {
+                too_many(over, component, 1, there, None, findings);
+            }
         }
     }
 }
 
 /// Components at the other ends.
 fn ends<'a>(
-    required: &Requirement,
+    over: &OverConnections,
     component: &ValidatedComponent,
     components: &'a [ValidatedComponent],
     connections: &[Connection],
 ) -> Vec<&'a ValidatedComponent> {
-    let other = |connection: &Connection| {
-        let (own, other) = match required.direction {
-            Direction::Out => (&connection.source_id, &connection.target_id),
-            Direction::In => (&connection.target_id, &connection.source_id),
-        };
-        let counts = *own == component.id && required.types.contains(&connection.connection_type);
-        components.iter().find(|c| counts && c.id == *other && required.with.contains(&c.service_type))
+    let of = |id: &str| components.iter().find(|c| c.id == id);
+    let mine = connections.iter().filter(|c| over.joins(c, &component.id, |id| of(id).map(|c| c.service_type.as_str())));
+    let other = |connection: &Connection| match over.direction {
+        Direction::Out => of(&connection.target_id),
+        Direction::In => of(&connection.source_id),
     };
-    connections.iter().filter_map(other).collect()
+    mine.filter_map(other).collect()
 }
 
-fn count(required: &Requirement, component: &ValidatedComponent, there: usize, findings: &mut Findings) {
-    let least = required.least.unwrap_or(1);
-    let (id, names, ends) = (quoted(&component.id), required.types.join(" / "), required.with.join(" / "));
-    let path = format!("components[{}]", component.id);
-    let (ja, en) = match required.direction {
-        Direction::Out => ("へ", "to"),
-        Direction::In => ("から", "from"),
-    };
-    if there < least {
-        let message =
-            both(format!("{id} には {ends} {ja}の接続 {names} が要ります"), format!("{id} needs a connection {names} {en} {ends}"));
-        let advice = both(
-            format!("{ends} の部品を加え、接続 {names} でつないでください"),
-            format!("add a component of type {ends} and connect the two with {names}"),
-        );
-        let draft = findings.error("structure.missing-connection", path, message).advise(advised(required, advice));
-        draft.allow(required.types.clone()).add();
-    } else if let Some(most) = required.most.filter(|most| there > *most) {
-        let message = both(
-            format!("{id} の {ends} {ja}の接続 {names} は {most} 本までです ({there} 本あります)"),
-            format!("{id} takes at most {most} connections {names} {en} {ends}, not {there}"),
-        );
-        let advice = both(format!("接続 {names} を減らしてください"), format!("remove connections {names}"));
-        findings.error("structure.too-many-connections", path, message).advise(advised(required, advice)).add();
+/// The connections in words.
+fn described(over: &OverConnections) -> (String, String) {
+    let (names, ends) = (over.types.join(" / "), over.with.join(" / "));
+    match over.direction {
+        Direction::Out => (format!("{ends} への接続 {names}"), format!("connection {names} to {ends}")),
+        Direction::In => (format!("{ends} からの接続 {names}"), format!("connection {names} from {ends}")),
     }
 }
 
+fn count(required: &Requirement, component: &ValidatedComponent, there: usize, findings: &mut Findings) {
+    if there >= required.least {
+        if there > required.most {
+            too_many(&required.over(), component, required.most, there, Some(required), findings);
+        }
+        return;
+    }
+    let (id, (ja, en)) = (quoted(&component.id), described(&required.over()));
+    let (names, ends) = (required.types.join(" / "), required.with.join(" / "));
+    let message = both(format!("{id} には{ja}が要ります"), format!("{id} needs a {en}"));
+    let advice = both(
+        format!("{ends} の部品を加え、接続 {names} でつないでください"),
+        format!("add a component of type {ends} and connect the two with {names}"),
+    );
+    let path = format!("components[{}]", component.id);
+    let draft = findings.error("structure.missing-connection", path, message).advise(advised(Some(required), advice));
+    draft.allow(required.types.clone()).add();
+}
+
+fn too_many(
+    over: &OverConnections,
+    component: &ValidatedComponent,
+    most: usize,
+    there: usize,
+    required: Option<&Requirement>,
+    findings: &mut Findings,
+) {
+    let (id, (ja, en)) = (quoted(&component.id), described(over));
+    let message = both(format!("{id} の{ja}は {most} つまでです ({there})"), format!("{id} takes {most} {en}, not {there}"));
+    let advice = both(format!("{most} つまで残して消してください"), format!("keep {most} of them"));
+    let path = format!("components[{}]", component.id);
+    findings.error("structure.one-connection", path, message).advise(advised(required, advice)).add();
+}
+
 /// What the service file advises, else what is said of every requirement.
-fn advised(required: &Requirement, otherwise: Both) -> Both {
-    required.advice.as_ref().map_or(otherwise, |text| both(text.ja.clone(), text.en.clone()))
+fn advised(required: Option<&Requirement>, otherwise: Both) -> Both {
+    required.and_then(|required| required.advice.as_ref()).map_or(otherwise, |text| both(text.ja.clone(), text.en.clone()))
 }
 
 fn config(required: &Requirement, component: &ValidatedComponent, end: &ValidatedComponent, findings: &mut Findings) {
@@ -89,7 +112,7 @@ fn config(required: &Requirement, component: &ValidatedComponent, end: &Validate
         );
         let advice = both(format!("{other} の {key} を {list} にしてください"), format!("set {key} of {other} to {list}"));
         let path = format!("components[{}].config.{key}", end.id);
-        findings.error("structure.required-config", path, message).advise(advised(required, advice)).allow(allowed).add();
+        findings.error("structure.required-config", path, message).advise(advised(Some(required), advice)).allow(allowed).add();
     }
 }
 
@@ -131,7 +154,7 @@ mod tests {
             (
                 vec![mysql("MySQL.4"), heatwave("h"), heatwave("i")],
                 vec![attached("h", "m"), attached("i", "m")],
-                Some(("structure.too-many-connections", "components[m]")),
+                Some(("structure.one-connection", "components[m]")),
                 "one too many at the end that is attached to",
             ),
         ];

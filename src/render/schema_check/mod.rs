@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::hcl_text;
 use super::schema::{Attribute, Block, Schema, Type};
-use super::tree::{Arg, DEPENDS_ON, LIFECYCLE, Mode, Reference, Resource, Tree};
+use super::tree::{Arg, LIFECYCLE, Mode, PROVIDER, Reference, Resource, Tree, is_meta};
 use crate::api::design::{Finding, Severity};
 use crate::catalog::mapping::{BlockMapping, Expr, Ordered};
 use crate::catalog::{Catalog, locate};
@@ -59,7 +59,7 @@ pub fn check(resources: &[Resource], schema: &Schema, files: &BTreeMap<String, S
 /// A reference to a block that the design does not have: Terraform would refuse the whole configuration.
 fn references(tree: &Tree, path: &str, addresses: &BTreeSet<String>, problems: &mut Vec<(String, String)>) {
     let dotted = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    for (name, arg) in &tree.arguments {
+    for (name, arg) in tree.arguments.iter().filter(|(name, _)| name != PROVIDER) {
         let mut found = Vec::new();
         super::graph::references(arg, &mut found);
         for address in found.into_iter().filter_map(Reference::address).filter(|address| !addresses.contains(address)) {
@@ -82,7 +82,7 @@ fn required_by_api(resource: &Resource, schema: &Schema, problems: &mut Vec<(Str
 
 fn tree(tree_: &Tree, schema: &Block, path: &str, problems: &mut Vec<(String, String)>) {
     let dotted = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    for (name, arg) in tree_.arguments.iter().filter(|(name, _)| name != DEPENDS_ON) {
+    for (name, arg) in tree_.arguments.iter().filter(|(name, _)| !is_meta(name)) {
         match schema.attributes.get(name) {
             Some(attribute) if attribute.required || attribute.optional => {
                 if let Some(problem) = argument(arg, attribute) {

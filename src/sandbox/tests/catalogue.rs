@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::World;
 use crate::api::design::DesignSpec;
 use crate::catalog::mapping::Direction;
-use crate::catalog::service::ValueType;
+use crate::catalog::service::{Service, ValueType};
 use crate::render::Rendered;
 use crate::render::tests::{CATALOG, judge, rendered, spec};
 
@@ -22,7 +22,7 @@ fn link(source: &str, target: &str, kind: &str) -> Value {
 /// Every type once, named after itself; what is required of a neighbour is its config.
 fn everything() -> Value {
     let mut config: std::collections::BTreeMap<&str, serde_json::Map<String, Value>> =
-        CATALOG.service_types().into_iter().map(|name| (name, serde_json::Map::new())).collect();
+        CATALOG.services().map(|service| (service.service_type.as_str(), needed(service))).collect();
     let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
     let mut connections = Vec::new();
     let mut join = |source: &str, target: &str, kind: &str| {
@@ -33,7 +33,7 @@ fn everything() -> Value {
     for service in CATALOG.services() {
         for required in &service.requires {
             let over = required.over();
-            for target in over.with.iter().filter(|_| required.least.unwrap_or(1) > 0) {
+            for target in over.with.iter().filter(|_| required.least > 0) {
                 for (key, value) in &required.config {
                     let first = value.as_array().map_or_else(|| value.clone(), |any| any[0].clone());
                     config.get_mut(target.as_str()).unwrap().insert(key.clone(), first);
@@ -45,14 +45,27 @@ fn everything() -> Value {
             }
         }
     }
-    for service in CATALOG.services().filter(|service| service.network.is_none()) {
-        for (kind, targets) in service.connections.iter().filter(|(kind, _)| !ORDER.contains(kind)) {
-            targets.iter().for_each(|target| join(&service.service_type, target, kind));
-        }
-    }
     let components: Vec<Value> =
         config.into_iter().map(|(name, config)| json!({"id": name, "service_type": name, "config": config})).collect();
-    json!({"components": components, "connections": connections})
+    let mut document = json!({"components": components, "connections": connections});
+    for service in CATALOG.services().filter(|service| service.network.is_none()) {
+        for (kind, targets) in service.connections.iter().filter(|(kind, _)| !ORDER.contains(kind)) {
+            for target in targets.iter().filter(|target| pairs.insert((service.service_type.clone(), (*target).clone()))) {
+                let mut tried = document.clone();
+                tried["connections"].as_array_mut().unwrap().push(link(&service.service_type, target, kind));
+                if judge(&spec(&tried)).design.is_some() {
+                    document = tried;
+                }
+            }
+        }
+    }
+    document
+}
+
+/// Examples of required keys.
+fn needed(service: &Service) -> serde_json::Map<String, Value> {
+    let required = service.config.iter().filter(|(_, schema)| schema.required);
+    required.map(|(key, schema)| (key.to_owned(), schema.examples.first().or(schema.choices.first()).unwrap().clone())).collect()
 }
 
 /// In a region with three availability domains.
