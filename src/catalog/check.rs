@@ -152,7 +152,8 @@ impl Check<'_> {
             return self.fail(&path, format!("config key `{name}`: {value} is not of type {wanted:?}"));
         }
         if let Some(value) = defaults().flat_map(each_of).find(|value| is_outside(key, value)) {
-            return self.fail(&path, format!("config key `{name}`: default or example {value} is outside its own choices, range or pattern"));
+            return self
+                .fail(&path, format!("config key `{name}`: default or example {value} is outside its own choices, range or pattern"));
         }
         for default in &key.default_when {
             self.when(&path, &default.when)?;
@@ -249,7 +250,9 @@ impl Check<'_> {
         self.expr(&path, &limit.amount)?;
         let number = match &limit.amount.source {
             Source::Literal(value) => value.is_number(),
-            Source::Config(key) => self.service.config.get(key).is_some_and(|k| matches!(k.value_type, ValueType::Integer | ValueType::Number)),
+            Source::Config(key) => {
+                self.service.config.get(key).is_some_and(|k| matches!(k.value_type, ValueType::Integer | ValueType::Number))
+            }
             _ => false,
         };
         let name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
