@@ -66,6 +66,9 @@ pub struct Service {
     /// connections without which it cannot be made
     #[serde(default)]
     pub requires: Vec<OverConnections>,
+    /// connections of which it takes one at most
+    #[serde(default)]
+    pub single: Vec<OverConnections>,
     /// names made by rule
     #[serde(default)]
     pub naming: Ordered<NameRule>,
@@ -101,9 +104,9 @@ impl Service {
         let named = |name: &str| self.placement.as_ref().is_some_and(|p| p.others.get(name).is_some());
         at.is_none_or(named)
     }
-    /// Connections of which a component takes one: those that a value names the other end of.
+    /// Connections of which a component takes one: those its file says so of, and those that a value names the other end of.
     pub fn single_peers(&self) -> Vec<&OverConnections> {
-        let mut found: Vec<&OverConnections> = self.requires.iter().collect();
+        let mut found: Vec<&OverConnections> = self.requires.iter().chain(&self.single).collect();
         for expr in self.expressions() {
             if let Source::Peer(over, _) = &expr.source
                 && !found.contains(&over)

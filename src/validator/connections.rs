@@ -119,6 +119,7 @@ fn required(connections: &[Connection], types: &BTreeMap<&str, &str>, catalog: &
             let (shown, path) = (quoted(id), format!("components[{id}]"));
             let (names, ends) = (over.types.join(" / "), over.with.join(" / "));
             let (ja, en) = match over.direction {
+                _ if ends.is_empty() => (format!("接続 {names}"), format!("connection {names}")),
                 Direction::Out => (format!("{ends} への接続 {names}"), format!("connection {names} to {ends}")),
                 Direction::In => (format!("{ends} からの接続 {names}"), format!("connection {names} from {ends}")),
             };

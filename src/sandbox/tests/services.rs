@@ -78,6 +78,52 @@ fn lives(rendered: &Rendered) {
     assert_eq!(world.cloud().list().unwrap(), []);
 }
 
+/// Three VCNs: two at a gateway that also leads on premises and to another region, the third peered in both ways there are.
+fn several_vcns() -> Draft {
+    let part = |id: &str, kind: &str, config: Json| json!({"id": id, "service_type": kind, "config": config});
+    let link = |source: &str, target: &str, kind: &str| json!({"source_id": source, "target_id": target, "connection_type": kind});
+    let mut draft = Draft::default();
+    for (net, cidr) in [("one", "10.0.0.0/16"), ("two", "10.1.0.0/24"), ("three", "10.2.0.0/28")] {
+        let vm = format!("vm_{net}");
+        draft.components.extend([part(net, "vcn", json!({"cidr_block": cidr})), part(&vm, "compute", json!({}))]);
+        draft.connections.push(link(&vm, net, "deployed_in"));
+    }
+    draft.components.extend([
+        part("hub", "drg", json!({})),
+        part("at_one", "drg_attachment", json!({"remote_cidrs": ["192.168.0.0/16"]})),
+        part("at_two", "drg_attachment", json!({})),
+        part("far", "remote_peering", json!({"peer_id": "ocid1.remotepeeringconnection.oc1.iad.aaaa", "remote_cidrs": ["172.30.0.0/16"]})),
+        part("end_two", "local_peering", json!({})),
+        part("end_three", "local_peering", json!({})),
+        part("mine", "nsg", json!({"ingress_ports": [8080, 8443], "allow_all_egress": true})),
+        part("nlb", "network_loadbalancer", json!({"is_private": true})),
+    ]);
+    draft.connections.extend([
+        link("at_one", "one", "deployed_in"),
+        link("at_two", "two", "deployed_in"),
+        link("at_one", "hub", "attached_to"),
+        link("at_two", "hub", "attached_to"),
+        link("far", "hub", "attached_to"),
+        link("end_two", "two", "deployed_in"),
+        link("end_three", "three", "deployed_in"),
+        link("end_two", "end_three", "peers_with"),
+        link("one", "three", "vcn_peering"),
+        link("mine", "vm_one", "attached_to"),
+        link("nlb", "one", "deployed_in"),
+        link("nlb", "vm_one", "https"),
+        link("nlb", "vm_two", "http"),
+        link("vm_one", "vm_two", "ssh"),
+    ]);
+    draft
+}
+
+#[test]
+fn several_vcns_with_every_kind_of_joint_are_applied_unchanged_and_destroyed() {
+    let rendered = several_vcns().rendered().expect("joints of every kind are a design");
+    assert!(rendered.files["network.tf"].contains("network_entity_id = oci_core_drg_attachment.at_one.drg_id"));
+    lives(&rendered);
+}
+
 #[test]
 fn every_type_of_the_catalogue_is_applied_unchanged_and_destroyed() {
     let draft = Draft::of_every_type();
