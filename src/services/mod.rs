@@ -14,6 +14,7 @@ pub mod error;
 pub mod export;
 mod exporters;
 pub mod hearing;
+mod index;
 pub mod lifecycle;
 pub mod log;
 pub mod plan;
@@ -109,6 +110,7 @@ pub struct Services(Arc<Inner>);
 struct Inner {
     parts: Parts,
     questions: Questions,
+    sessions: index::SessionIndex,
 }
 
 impl Services {
@@ -118,7 +120,7 @@ impl Services {
             tracing::error!(%error, "the hearing asks nothing: its questions do not load");
             Questions::default()
         });
-        Services(Arc::new(Inner { parts, questions }))
+        Services(Arc::new(Inner { parts, questions, sessions: index::SessionIndex::default() }))
     }
 
     /// The language of a session, or the server's when the session cannot be read: for messages about bad arguments.
