@@ -63,7 +63,9 @@ impl Library {
 
     /// Reads the overlays; what changed and loads is in force afterwards.
     pub async fn refresh(&self, blobs: &dyn Blobs) {
-        let read = async { Ok::<_, overlay::Error>((overlay::read(blobs, overlay::SERVICES).await?, overlay::read(blobs, overlay::RULES).await?)) };
+        let read = async {
+            Ok::<_, overlay::Error>((overlay::read(blobs, overlay::SERVICES).await?, overlay::read(blobs, overlay::RULES).await?))
+        };
         let files = match read.await {
             Ok(files) => files,
             Err(error) => {
@@ -123,11 +125,7 @@ fn build((services, rules): &(Files, Files), current: &Catalog) -> Built {
     let start = Instant::now();
     let loaded = match rules.is_empty() {
         true => Ok(Rules::shipped()),
-        false => Rules::load(
-            overlay::layered(rules::EMBEDDED, rules),
-            catalog.as_ref().unwrap_or(current),
-            Some(&|| start.elapsed()),
-        ),
+        false => Rules::load(overlay::layered(rules::EMBEDDED, rules), catalog.as_ref().unwrap_or(current), Some(&|| start.elapsed())),
     };
     let rules = loaded.map_err(|error| problems.push(format!("{}: {error}", overlay::RULES))).ok();
     Built { catalog, rules, problems }

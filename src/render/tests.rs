@@ -48,7 +48,8 @@ pub(crate) fn spec(document: &Value) -> DesignSpec {
 pub(crate) fn judge(spec: &DesignSpec) -> Verdict {
     let defaults =
         Defaults { region: "ap-osaka-1".to_owned(), compartment_id: "ocid1.compartment.oc1..aaaa".to_owned(), language: Language::En };
-    validate(spec, &CATALOG, &RULES, &defaults)
+    // No rules: what is looked at here is rendering, of values that OCI would refuse in some regions, too.
+    validate(spec, &CATALOG, &Rules::default(), &defaults)
 }
 
 pub(crate) fn context() -> RenderContext {

@@ -63,7 +63,9 @@ fn every_broken_design_is_caught_by_the_right_rule_on_the_right_component() {
         let spec = case.design.spec().unwrap_or_else(|fault| panic!("{name}: {fault}"));
         let findings = found(&STRICT, &spec);
         for expected in &case.expect {
-            let fits = |f: &&Finding| f.rule == expected.rule && f.severity == expected.severity && is_about(f, expected.component.as_deref(), case);
+            let fits = |f: &&Finding| {
+                f.rule == expected.rule && f.severity == expected.severity && is_about(f, expected.component.as_deref(), case)
+            };
             if !findings.iter().any(|finding| fits(&finding)) {
                 let all: Vec<String> = findings.iter().map(|f| format!("{} {:?} {}", f.rule, f.severity, f.path)).collect();
                 wrong.push(format!("{name}: no {:?} {} on {:?} in {all:#?}", expected.severity, expected.rule, expected.component));

@@ -32,7 +32,8 @@ fn the_page_of_rules_is_fresh() {
     let mut page = format!(
         "# 規則 / Rules\n\n`rules/validation/*.yaml` から生成。 / Generated from `rules/validation/*.yaml` \
          (`UPDATE_GOLDEN=1 cargo test --lib rules::docs_tests`).\n\nerror は OCI が断るか、できたものが働かないものだけです。ほかは warning と info です。 / \
-         An error is what OCI would refuse, or what would not work; the rest is warning or info.\n\n{} 件 / {} rules: {} error, {} warning, {} info.\n",
+         An error is what OCI would refuse, or what would not work; the rest is warning or info. 最後の列は事実の出所です。 / \
+         The last column is the source of the fact (rules/validation/README.md).\n\n{} 件 / {} rules: {} error, {} warning, {} info.\n",
         all.len(),
         all.len(),
         count(Severity::Error),
@@ -42,7 +43,10 @@ fn the_page_of_rules_is_fresh() {
     let mut file = "";
     for (of, theme, rule) in all {
         if of != file {
-            page.push_str(&format!("\n## {} / {}\n\n`{of}`\n\n| rule | | | | |\n|---|---|---|---|---|\n", theme.ja, theme.en));
+            page.push_str(&format!(
+                "\n## {} / {}\n\n`{of}`\n\n| rule | severity | | 日本語 / English | source |\n|---|---|---|---|---|\n",
+                theme.ja, theme.en
+            ));
             file = of;
         }
         page.push_str(&format!(

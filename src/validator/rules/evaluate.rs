@@ -150,9 +150,7 @@ fn broken(rule: &Rule, on: On<'_>, fault: &str, findings: &mut Findings) {
     if findings.items.iter().any(already) {
         return;
     }
-    let message = both(
-        format!("規則 {id} ({file}) を評価できませんでした: {fault}"),
-        format!("rule {id} ({file}) could not be evaluated: {fault}"),
-    );
+    let message =
+        both(format!("規則 {id} ({file}) を評価できませんでした: {fault}"), format!("rule {id} ({file}) could not be evaluated: {fault}"));
     findings.info("rules.unjudged", on.path(None), message).add();
 }

@@ -148,7 +148,8 @@ impl<'a> Input<'a> {
             ])
         };
         scope.add_variable_from_value("links", Value::from(design.connections.iter().map(link).collect::<Vec<_>>()));
-        let vcns = network.vcns.iter().map(|(label, cidr)| map([("label", Value::from(label.as_str())), ("cidr", Value::from(cidr.to_string()))]));
+        let vcns =
+            network.vcns.iter().map(|(label, cidr)| map([("label", Value::from(label.as_str())), ("cidr", Value::from(cidr.to_string()))]));
         scope.add_variable_from_value("vcns", Value::from(vcns.collect::<Vec<_>>()));
         let subnets = network.subnets.keys().map(|label| self.subnet(label));
         scope.add_variable_from_value("subnets", Value::from(subnets.collect::<Vec<_>>()));
@@ -258,7 +259,10 @@ impl<'a> Input<'a> {
             ("vcn_cidr", Value::from(vcn.map(Ipv4Net::to_string).unwrap_or_default())),
             ("internet", Value::from(internet)),
             ("services", Value::Bool(has(NetworkRole::ServiceGateway))),
-            ("lists", Value::from(lists.iter().filter(|list| self.brought(list)).map(|list| Value::from(list.as_str())).collect::<Vec<_>>())),
+            (
+                "lists",
+                Value::from(lists.iter().filter(|list| self.brought(list)).map(|list| Value::from(list.as_str())).collect::<Vec<_>>()),
+            ),
             ("table", Value::from(known.map(|s| s.route_table.as_str()).filter(|table| self.brought(table)).unwrap_or_default())),
             ("nsg", Value::Bool(placement.nsg.is_some())),
         ])

@@ -30,11 +30,11 @@ use std::time::Duration;
 
 use kube::core::cel::cel;
 
+use cel::{Context, Program};
 pub use definition::{AppliesTo, Definition, Example, Pair};
 pub use evaluate::Judgement;
-pub use input::Case;
-use cel::{Context, Program};
 use facts::Facts;
+pub use input::Case;
 
 use crate::catalog::Catalog;
 use crate::catalog::service::Text;

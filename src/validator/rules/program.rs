@@ -166,10 +166,14 @@ impl Walk<'_, '_> {
             (_, Some(end @ ("source" | "target"))) => one_of(end, END_MEMBERS),
             (_, Some("count")) => one_of("count", &self.names.catalog.service_types()),
             (_, Some("config")) => self.config_key(member),
-            (Expr::Select(select), None) if select.field == "config" && matches!(root(&select.operand.expr).as_deref(), Some("source" | "target")) => {
+            (Expr::Select(select), None)
+                if select.field == "config" && matches!(root(&select.operand.expr).as_deref(), Some("source" | "target")) =>
+            {
                 self.config_key(member)
             }
-            (Expr::Select(select), None) if select.field == "place" && matches!(root(&select.operand.expr).as_deref(), Some("source" | "target")) => {
+            (Expr::Select(select), None)
+                if select.field == "place" && matches!(root(&select.operand.expr).as_deref(), Some("source" | "target")) =>
+            {
                 one_of("place", PLACE_MEMBERS)
             }
             _ => Ok(()),

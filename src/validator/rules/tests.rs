@@ -15,7 +15,8 @@ static FILES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
-    let read = |path: &std::path::PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap());
+    let read =
+        |path: &std::path::PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap());
     files.iter().map(read).collect()
 });
 
@@ -44,14 +45,20 @@ fn every_good_example_is_good_and_every_bad_one_is_found_by_its_rule() {
     for (file, _, rule) in STRICT.definitions() {
         let (good, bad) = (rule.good.spec().unwrap(), rule.bad.spec().unwrap());
         let good = found(&STRICT, &good);
-        let spoilt = |finding: &&Finding| finding.rule == rule.id || finding.severity == Severity::Error || finding.rule == "rules.unjudged";
+        let spoilt =
+            |finding: &&Finding| finding.rule == rule.id || finding.severity == Severity::Error || finding.rule == "rules.unjudged";
         wrong.extend(good.iter().filter(spoilt).map(|finding| format!("{file} {}: good example has {finding:?}", rule.id)));
         let bad = found(&STRICT, &bad);
-        wrong.extend(bad.iter().filter(|f| f.rule == "rules.unjudged").map(|finding| format!("{file} {}: bad example: {finding:?}", rule.id)));
+        wrong.extend(
+            bad.iter().filter(|f| f.rule == "rules.unjudged").map(|finding| format!("{file} {}: bad example: {finding:?}", rule.id)),
+        );
         match bad.iter().find(|finding| finding.rule == rule.id) {
             Some(finding) => {
                 let texts = [Some(&finding.message), finding.recommendation.as_ref()];
-                let holes = texts.into_iter().flatten().any(|text| text.contains('{') || text.contains('?') && rule.values.len() > 0 && text.contains(" ? "));
+                let holes = texts
+                    .into_iter()
+                    .flatten()
+                    .any(|text| text.contains('{') || text.contains('?') && rule.values.len() > 0 && text.contains(" ? "));
                 if holes {
                     wrong.push(format!("{file} {}: a value is missing in {finding:?}", rule.id));
                 }
