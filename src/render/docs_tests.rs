@@ -14,6 +14,7 @@ fn kind(schema: &ConfigKey) -> String {
         ValueType::Number => "number",
         ValueType::Boolean => "boolean",
         ValueType::Integers => "integers",
+        ValueType::Strings => "strings",
     };
     let bounds = match (schema.minimum, schema.maximum) {
         (Some(least), Some(most)) => format!(" {least}–{most}"),

@@ -224,6 +224,9 @@ fn config_key(key: &ConfigKey, language: Language) -> Value {
     if !key.choices.is_empty() {
         view.insert("choices".into(), json!(key.choices));
     }
+    if !key.examples.is_empty() {
+        view.insert("examples".into(), json!(key.examples));
+    }
     for (name, bound) in [("minimum", key.minimum), ("maximum", key.maximum)] {
         if let Some(bound) = bound {
             view.insert(name.into(), json!(bound));

@@ -11,6 +11,7 @@ mod contradictions;
 mod cidr;
 pub mod finding;
 pub mod labels;
+mod requires;
 pub mod rules;
 mod structure;
 #[cfg(test)]
@@ -112,6 +113,7 @@ pub fn validate(spec: &DesignSpec, catalog: &Catalog, rules: &Rules, defaults: &
     structure::check(spec, catalog, defaults, &mut findings);
     let components = config::components(spec, catalog, &mut findings);
     let connections = connections::check(spec, catalog, &mut findings);
+    requires::check(catalog, &components, &connections, &mut findings);
     cidr::check(spec, catalog, &components, &connections, &mut findings);
     contradictions::check(spec, catalog, &components, &connections, &mut findings);
     advice::check(spec, catalog, &components, &connections, &mut findings);

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::provider::{self, Exit, Options, reattach_environment};
 use super::{Cloud, CloudResource};
 
+mod catalogue;
 mod faults;
 mod life;
 mod process;
