@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::blobs::Blobs;
 use crate::catalog::overlay::{self, Files, Live};
 use crate::catalog::{self, Catalog};
-use crate::render::schema_check::{CoreIndex, check_catalog};
+use crate::render::schema::Schema;
+use crate::render::schema_check::check_catalog;
 use crate::services::Judge;
 use crate::validator::rules::{self, Rules};
 use crate::validator::validate;
@@ -118,7 +119,7 @@ fn build((services, rules): &(Files, Files), current: &Catalog) -> Built {
         }
     };
     let catalog = catalog.filter(|catalog| {
-        let faults = CoreIndex::shared().map(|index| check_catalog(catalog, index)).unwrap_or_default();
+        let faults = check_catalog(catalog, Schema::builtin());
         problems.extend(faults.first().map(|fault| format!("{}: {}", overlay::SERVICES, fault)));
         faults.is_empty()
     });
