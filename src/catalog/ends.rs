@@ -78,8 +78,8 @@ impl<'a> Ends<'a> {
     fn requires(&self) -> Result<(), Error> {
         for required in &self.service.requires {
             let path = ["requires"];
-            if required.most < required.least.max(1) {
-                return self.fail(&path, "`requires`: `most` is less than `least`".to_owned());
+            if required.most == 0 {
+                return self.fail(&path, "`requires`: `most` is 0".to_owned());
             }
             if required.types.is_empty() || required.with.is_empty() {
                 return self.fail(&path, "`requires` names connection types and, in `with`, service types".to_owned());

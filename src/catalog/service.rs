@@ -70,6 +70,9 @@ pub struct Service {
     /// connections without which it cannot be made
     #[serde(default)]
     pub requires: Vec<Requirement>,
+    /// connections of which it takes one at most
+    #[serde(default)]
+    pub single: Vec<OverConnections>,
     /// names made by rule
     #[serde(default)]
     pub naming: Ordered<NameRule>,
@@ -105,9 +108,9 @@ impl Service {
         let named = |name: &str| self.placement.as_ref().is_some_and(|p| p.others.get(name).is_some());
         at.is_none_or(named)
     }
-    /// Connections of which a component takes one: those that a value names the other end of.
+    /// Connections of which a component takes one: those its file says so of, and those that a value names the other end of.
     pub fn single_peers(&self) -> Vec<&OverConnections> {
-        let mut found: Vec<&OverConnections> = Vec::new();
+        let mut found: Vec<&OverConnections> = self.single.iter().collect();
         for expr in self.expressions() {
             if let Source::Peer(over, _) = &expr.source
                 && !found.contains(&over)
@@ -141,7 +144,7 @@ impl Service {
     }
 }
 
-/// Connections a component must have, how many, and what stands at their other ends.
+/// A connection a component cannot be without, how many it may have, and what stands at their other ends.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
@@ -154,10 +157,7 @@ pub struct Requirement {
     /// when it is required
     #[serde(default)]
     pub when: When,
-    /// fewest
-    #[serde(default = "one")]
-    pub least: usize,
-    /// most
+    /// how many there may be
     #[serde(default = "one")]
     pub most: usize,
     /// config the component at the other end must have: key → value, or list of values

@@ -97,7 +97,7 @@ fn a_faulty_file_is_refused_with_file_and_line() {
         (
             "resources:\n",
             "requires:\n  - direction: out\n    types: [on]\n    with: [thing]\n    most: 0\n    advice: { ja: 付ける, en: Attach it }\nresources:\n",
-            "`most` is less than `least`",
+            "`most` is 0",
             "a requirement that nothing can meet",
         ),
         (

@@ -13,8 +13,8 @@ use super::schema::Schema;
 use super::tree::{Arg, HOME, Mode, PROVIDER, Reference, Resource, Step, Tree, text_expression};
 use super::{PasswordRule, RenderContext, SecretNeed};
 use crate::api::design::SecretSource;
-use crate::catalog::{Catalog, TENANCY};
 use crate::catalog::service::Protocol;
+use crate::catalog::{Catalog, TENANCY};
 use crate::validator::ValidatedDesign;
 
 /// Oldest Terraform the files are for: the newest one OCI Resource Manager has.

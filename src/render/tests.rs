@@ -76,7 +76,7 @@ pub(crate) fn whole(id: &str, kind: &str, config: Value) -> (Vec<Value>, Vec<Val
     }
     let mut components = vec![json!({"id": id, "service_type": kind, "config": config})];
     let mut connections = Vec::new();
-    for over in service.requires.iter().filter(|over| over.least > 0) {
+    for over in &service.requires {
         let peer = format!("{id}_{}", over.with[0]);
         let first = |value: &Value| value.as_array().map_or_else(|| value.clone(), |any| any[0].clone());
         let config: serde_json::Map<String, Value> = over.config.iter().map(|(key, value)| (key.clone(), first(value))).collect();

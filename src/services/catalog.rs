@@ -200,6 +200,8 @@ impl Services {
             "placement": service.placement.as_ref().map(|placement| format!("{:?}", placement.tier).to_lowercase()),
             "config": config, "ports": service.ports.iter().map(port).collect::<Vec<_>>(),
             "connects_to": outgoing, "connected_from": incoming, "outputs": outputs,
+            "requires": service.requires.iter().map(|over| json!({ "types": over.types, "with": over.with })).collect::<Vec<_>>(),
+            "limits": service.limits.iter().map(|limit| format!("{}/{}", limit.service, limit.limit)).collect::<Vec<_>>(),
         })
     }
 }
@@ -224,8 +226,10 @@ fn config_key(key: &ConfigKey, language: Language) -> Value {
     if !key.choices.is_empty() {
         view.insert("choices".into(), json!(key.choices));
     }
-    if !key.examples.is_empty() {
-        view.insert("examples".into(), json!(key.examples));
+    if key.choices.is_empty()
+        && let Some(example) = key.examples.first()
+    {
+        view.insert("example".into(), example.clone());
     }
     for (name, bound) in [("minimum", key.minimum), ("maximum", key.maximum)] {
         if let Some(bound) = bound {

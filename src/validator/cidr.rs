@@ -154,9 +154,8 @@ fn unplaced(spec: &DesignSpec, catalog: &Catalog, components: &[ValidatedCompone
             let other = components.iter().find(|c| c.id == id).and_then(|c| catalog.service(&c.service_type));
             other.is_some_and(|s| s.network.map_or(s.placement.is_none(), |role| !role.in_vcn()))
         };
-        let ends = |c: &Connection| {
-            c.source_id == component.id && !nowhere(&c.target_id) || c.target_id == component.id && !nowhere(&c.source_id)
-        };
+        let ends =
+            |c: &Connection| c.source_id == component.id && !nowhere(&c.target_id) || c.target_id == component.id && !nowhere(&c.source_id);
         let said = connections.iter().any(|c| placing(c) && ends(c));
         if needs && !said {
             let name = quoted(&component.id);

@@ -50,13 +50,14 @@ fn ends<'a>(
 fn described(over: &OverConnections) -> (String, String) {
     let (names, ends) = (over.types.join(" / "), over.with.join(" / "));
     match over.direction {
+        _ if ends.is_empty() => (format!("接続 {names}"), format!("connection {names}")),
         Direction::Out => (format!("{ends} への接続 {names}"), format!("connection {names} to {ends}")),
         Direction::In => (format!("{ends} からの接続 {names}"), format!("connection {names} from {ends}")),
     }
 }
 
 fn count(required: &Requirement, component: &ValidatedComponent, there: usize, findings: &mut Findings) {
-    if there >= required.least {
+    if there > 0 {
         if there > required.most {
             too_many(&required.over(), component, required.most, there, Some(required), findings);
         }

@@ -115,7 +115,8 @@ impl Derivation<'_> {
         let routes: Vec<Route> = own.filter_map(route).collect();
         let ends = self.of_role(NetworkRole::LocalPeering).filter(|end| self.network.vcn_of.get(&end.label).is_some_and(|v| v == vcn));
         let beyond = ends.flat_map(|end| remote(end).into_iter().map(|cidr| (cidr, end.label.clone())));
-        let beyond = beyond.map(|(cidr, label)| Route { destination: Peer::Cidr(cidr.to_string()), gateway: NetworkRole::LocalPeering, label });
+        let beyond =
+            beyond.map(|(cidr, label)| Route { destination: Peer::Cidr(cidr.to_string()), gateway: NetworkRole::LocalPeering, label });
         routes.into_iter().chain(beyond).collect()
     }
 }

@@ -124,6 +124,7 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
             json!({"content": kube_config(cluster)})
         }
         "oci_core_vnic_attachments" => vnic_attachments(question),
+        "oci_core_private_ips" => private_ips(question),
         "oci_core_vnic" => vnic(question).ok_or_else(OciError::not_found)?,
         "oci_core_shapes" => {
             json!({"shapes": SHAPES.iter().map(|name| json!({"name": name, "is_flexible": name.ends_with(".Flex")})).collect::<Vec<_>>()})
@@ -264,6 +265,24 @@ fn vnic_attachments(question: &Question<'_>) -> Json {
         })
     });
     json!({"vnic_attachments": primary.collect::<Vec<_>>()})
+}
+
+/// The primary address of each instance; its id follows from the instance's.
+fn private_ips(question: &Question<'_>) -> Json {
+    let wanted = |instance: &&CloudResource| {
+        question.text("ip_address").is_none_or(|ip| instance.text("private_ip") == Some(ip))
+            && question.text("subnet_id").is_none_or(|id| instance.text("subnet_id") == Some(id))
+            && question.text("vnic_id").is_none_or(|id| id == vnic_id(question, &instance.id))
+    };
+    let primary = instances(question).filter(wanted).map(|instance| {
+        json!({
+            "id": stable_ocid("privateip", question.region, &instance.id), "ip_address": instance.text("private_ip"), "is_primary": true,
+            "vnic_id": vnic_id(question, &instance.id), "subnet_id": instance.text("subnet_id"), "ip_state": "ASSIGNED",
+            "compartment_id": instance.text("compartment_id"), "availability_domain": instance.text("availability_domain"),
+            "time_created": instance.text("time_created"),
+        })
+    });
+    json!({"private_ips": primary.collect::<Vec<_>>()})
 }
 
 fn vnic(question: &Question<'_>) -> Option<Json> {

@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 use super::provider::{self, Exit, Options, reattach_environment};
 use super::{Cloud, CloudResource};
 
-mod catalogue;
 mod faults;
 mod life;
 mod process;
+mod services;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
