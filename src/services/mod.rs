@@ -14,6 +14,7 @@ pub mod error;
 pub mod export;
 mod exporters;
 pub mod hearing;
+mod index;
 pub mod lifecycle;
 pub mod log;
 pub mod plan;
@@ -110,6 +111,7 @@ pub struct Services(Arc<Inner>);
 struct Inner {
     parts: Parts,
     questions: Questions,
+    sessions: index::SessionIndex,
 }
 
 impl Services {
@@ -119,7 +121,7 @@ impl Services {
             tracing::error!(%error, "the hearing asks nothing: its questions do not load");
             Questions::default()
         });
-        Services(Arc::new(Inner { parts, questions }))
+        Services(Arc::new(Inner { parts, questions, sessions: index::SessionIndex::default() }))
     }
 
     /// The language of a session, or the server's when the session cannot be read: for messages about bad arguments.

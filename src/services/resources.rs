@@ -13,7 +13,7 @@ use serde_json::json;
 use super::documents::{is_name, name_of};
 use super::error::{Code, Error};
 use super::export::{Body, What};
-use super::session::GetSession;
+use super::session::{GetSession, SessionLine};
 use super::text::{Text, say};
 use super::{Services, catalog, hearing::Requirement};
 use crate::api::condition::clip;
@@ -238,13 +238,17 @@ impl Services {
     pub async fn complete(&self, argument: &str, prefix: &str, known: &BTreeMap<String, String>) -> Vec<String> {
         let mut values: Vec<String> = match argument {
             "session_id" => {
-                let sessions = self.all_sessions().await.unwrap_or_default();
                 // A person types the title as soon as the id.
                 let wanted = prefix.to_lowercase();
-                let fits =
-                    |name: &str, title: &str| name.starts_with(prefix) || (!wanted.is_empty() && title.to_lowercase().contains(&wanted));
-                let found = sessions.iter().filter(|session| fits(name_of(*session), &session.spec.title));
-                return found.take(COMPLETIONS).map(|session| name_of(session).to_owned()).collect();
+                let fits = |line: &&SessionLine| {
+                    line.session_id.starts_with(prefix) || (!wanted.is_empty() && line.title.to_lowercase().contains(&wanted))
+                };
+                let found = self
+                    .read_sessions(|sessions| {
+                        sessions.values().rev().filter(fits).take(COMPLETIONS).map(|line| line.session_id.clone()).collect()
+                    })
+                    .await;
+                return found.unwrap_or_default();
             }
             "job" => self.jobs_of_session(known.get("session_id").map(String::as_str)).await,
             "service_type" => self.parts().catalog.get().service_types().into_iter().map(str::to_owned).collect(),
