@@ -72,11 +72,16 @@ pub(super) fn register(context: &mut Context<'_>) {
         if let Some(regex) = known.get(pattern.as_str()) {
             return Ok(Value::Bool(regex.is_match(&text)));
         }
-        let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| ExecutionError::function_error("fits", error))?;
+        let regex = pattern_of(&pattern).map_err(|error| ExecutionError::function_error("fits", error))?;
         let answer = regex.is_match(&text);
         known.insert(pattern.to_string(), regex);
         Ok(Value::Bool(answer))
     });
+}
+
+/// A pattern that matches a text as a whole.
+pub(super) fn pattern_of(pattern: &str) -> Result<Regex, regex::Error> {
+    Regex::new(&format!("^(?:{pattern})$"))
 }
 
 fn net(function: &str, text: &str) -> Result<Ipv4Net, ExecutionError> {

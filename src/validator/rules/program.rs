@@ -4,7 +4,7 @@
 
 use super::cel::Program;
 use super::cel::common::ast::{EntryExpr, Expr, LiteralValue, operators};
-use super::functions::ALLOWED;
+use super::functions::{ALLOWED, pattern_of};
 use crate::catalog::Catalog;
 use crate::catalog::service::Service;
 
@@ -110,6 +110,14 @@ impl Walk<'_, '_> {
                 let named = call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
                 if named && !ALLOWED.contains(&call.func_name.as_str()) {
                     return Err(format!("calls `{}`; rules may call {}", call.func_name, ALLOWED.join(", ")));
+                }
+                if call.func_name == "fits"
+                    && let [_, pattern] = call.args.as_slice()
+                    && let Expr::Literal(LiteralValue::String(pattern)) = &pattern.expr
+                    && let Err(error) = pattern_of(pattern.inner())
+                {
+                    let error = error.to_string();
+                    return Err(format!("has a pattern that is no regular expression: {}", error.lines().last().unwrap_or_default()));
                 }
                 if call.func_name == operators::INDEX
                     && let [of, index] = call.args.as_slice()
