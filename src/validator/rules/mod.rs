@@ -185,7 +185,16 @@ impl Rules {
     fn shelf(&self) -> &Shelf {
         self.shelf.get_or_init(|| {
             let files = if self.shipped { EMBEDDED } else { &[] };
-            load::shelf(files).unwrap_or_else(|_| Shelf::new(Vec::new(), Facts::default()))
+            let shelf = load::shelf(files).unwrap_or_else(|_| Shelf::new(Vec::new(), Facts::default()));
+            // Examples are for tests; a server that runs for months need not remember them.
+            let bare = |rule: Arc<Rule>| match Arc::try_unwrap(rule) {
+                Ok(rule) => Arc::new(Rule {
+                    definition: Definition { good: Example::default(), bad: Example::default(), ..rule.definition },
+                    ..rule
+                }),
+                Err(shared) => shared,
+            };
+            Shelf { rules: shelf.rules.into_iter().map(bare).collect(), ..shelf }
         })
     }
 }
