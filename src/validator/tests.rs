@@ -184,6 +184,44 @@ fn every_wrong_connection_is_a_finding() {
 }
 
 #[test]
+fn what_a_component_cannot_be_made_without_and_what_it_takes_one_of_is_said() {
+    let link = |source: &str, target: &str, kind: &str| json!({"source_id": source, "target_id": target, "connection_type": kind});
+    let part = |id: &str, kind: &str| json!({"id": id, "service_type": kind, "config": {}});
+    let all = components(json!([
+        part("key", "key"),
+        part("one", "vault"),
+        part("two", "vault"),
+        part("ip", "reserved_ip"),
+        part("lb", "loadbalancer"),
+        {"id": "b", "service_type": "bastion", "config": {"client_cidrs": []}},
+        {"id": "n", "service_type": "bastion", "config": {"client_cidrs": ["10.0.0.0/8", "10.0.0.1/8"]}},
+        {"id": "p", "service_type": "policy", "config": {"statements": ["Allow group a to read buckets in tenancy", "drop it"]}},
+    ]));
+    let without = findings(&all, json!([]));
+    let missing = found(&without, "structure.missing-connection", "components[key]");
+    assert_eq!(missing.message, "`key` needs a connection stored_in to vault");
+    assert_eq!(missing.allowed, ["stored_in"]);
+    found(&without, "config.missing", "components[b].config.client_cidrs");
+    assert!(
+        found(&without, "network.cidr", "components[n].config.client_cidrs").message.contains("10.0.0.1/8"),
+        "each member is looked at"
+    );
+    assert!(found(&without, "config.pattern", "components[p].config.statements").message.contains("drop it"));
+    let twice = findings(
+        &all,
+        json!([
+            link("key", "one", "stored_in"),
+            link("key", "two", "stored_in"),
+            link("ip", "vm", "attached_to"),
+            link("ip", "lb", "attached_to")
+        ]),
+    );
+    found(&twice, "structure.one-connection", "components[key]");
+    found(&twice, "structure.one-connection", "components[ip]");
+    assert!(!twice.iter().any(|f| f.rule == "structure.missing-connection"));
+}
+
+#[test]
 fn a_wrong_pair_says_what_is_allowed_and_a_turned_one_says_so() {
     let all = components(json!([{"id": "adb", "service_type": "adb", "config": {}}]));
     let wrong = findings(&all, json!([{"source_id": "vm", "target_id": "adb", "connection_type": "https"}]));

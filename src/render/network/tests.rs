@@ -290,6 +290,22 @@ fn a_brought_table_is_completed_with_the_routes_of_every_joint_and_the_report_na
 }
 
 #[test]
+fn a_brought_security_list_stays_as_it_is_and_what_it_lacks_is_added_and_said() {
+    let parts = json!([
+        part("net", "vcn", json!({})),
+        part("db", "subnet", json!({"prohibit_public_ip": true})),
+        part("list", "security_list", json!({"ingress_port": 1521, "ingress_source": "10.0.0.0/16"})),
+        part("adb", "adb", json!({})),
+        part("vm", "compute", json!({})),
+    ]);
+    let (network, findings) = derived(parts, json!([link("vm", "adb", "private_endpoint"), link("list", "db", "attached_to")]));
+    assert_eq!(network.subnets["db"].security_lists, ["list"]);
+    let note = findings.iter().find(|f| f.rule == "network.rules-completed" && f.path == "components[list]").unwrap();
+    assert_eq!(note.severity, Severity::Info);
+    assert!(note.message.ends_with("adb_nsg: 1522, adb_nsg: 443"), "1521 is there already: {}", note.message);
+}
+
+#[test]
 fn a_group_of_ones_own_joins_the_derived_one_in_its_own_vcn_only() {
     let vm = || vec![part("a", "vcn", json!({})), part("vm", "compute", json!({})), part("mine", "nsg", json!({}))];
     let (network, _) = derived(json!(vm()), json!([link("mine", "vm", "attached_to")]));

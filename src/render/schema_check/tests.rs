@@ -75,6 +75,15 @@ fn every_fault_is_named_with_file_and_line() {
             ),
             "block `tcp_options` stands 2 times",
         ),
+        (
+            problems(
+                "oci_waf_web_app_firewall_policy",
+                Tree::default()
+                    .with("compartment_id", "c")
+                    .block("actions", Tree::default().with("name", "stop").with("type", "RETURN_HTTP_RESPONSE")),
+            ),
+            "`actions.code` is missing: the API requires it when `type` is `RETURN_HTTP_RESPONSE`",
+        ),
     ];
     for (problems, expected) in rows {
         assert!(problems.iter().any(|p| p.contains(expected)), "{expected} in {problems:?}");

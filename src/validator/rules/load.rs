@@ -38,7 +38,7 @@ impl Shelf {
                 design.push(at);
             }
         }
-        Shelf { rules, by_type, pairs, design, facts, root }
+        Shelf { rules, by_type, pairs, design, facts, root, fault: None }
     }
 }
 
