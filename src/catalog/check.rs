@@ -1,7 +1,7 @@
 //! Checks one service file against itself: defaults fit their schema, every config key is used, every reference resolves.
 //! Takes the text only to name the line. No IO.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::Regex;
 use serde_json::Value;
@@ -58,34 +58,6 @@ fn is_outside(key: &ConfigKey, value: &Value) -> bool {
         || value.as_str().is_some_and(|text| pattern().is_some_and(|regex| !regex.is_match(text)))
 }
 
-/// Checks services against each other: the service types and resource keys they name exist.
-pub(super) fn together(services: &BTreeMap<String, Service>, files: &BTreeMap<String, (String, String)>) -> Result<(), Error> {
-    for (service_type, service) in services {
-        let Some((file, text)) = files.get(service_type) else { continue };
-        let fail = |path: &[&str], message: String| Err(Error::Check { file: file.clone(), line: locate(text, path), message });
-        for resource in &service.resources {
-            let Some(ForEach::Connections(over)) = &resource.for_each else { continue };
-            let reached = over.types.iter().flat_map(|name| service.targets(name));
-            let peers: BTreeSet<&String> = if over.with.is_empty() { reached.collect() } else { over.with.iter().collect() };
-            let mut keys = Vec::new();
-            for (_, expr) in resource.arguments.iter() {
-                expr.walk(&mut |e| {
-                    if let Source::Each(what) = &e.source {
-                        keys.extend(what.strip_prefix("resource.").and_then(|rest| rest.split('.').next()).map(str::to_owned));
-                    }
-                });
-            }
-            for (peer, key) in peers.iter().flat_map(|peer| keys.iter().map(move |key| (peer, key))) {
-                let found = services.get(*peer).is_none_or(|other| other.resources.iter().any(|r| r.key == *key));
-                if !found {
-                    return fail(&["resources", &resource.key], format!("{peer} has no resource with key `{key}`"));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Variable with the OCID of the tenancy, which the home region is looked up by.
 pub const TENANCY: &str = "tenancy_ocid";
 
@@ -102,8 +74,14 @@ pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), E
     for (name, key) in service.config.iter() {
         check.key(name, key)?;
     }
+    if let Some(secret) = service.secrets.iter().find(|secret| secret.length < 4 * secret.of_each) {
+        return check.fail(&["secrets", &secret.name], format!("{} characters cannot hold {} of each kind", secret.length, secret.of_each));
+    }
     check.placement()?;
     check.rules()?;
+    for required in &service.requires {
+        check.when(&["requires"], &required.when)?;
+    }
     for variable in &service.variables {
         check.when(&["variables", &variable.name], &variable.when)?;
     }

@@ -218,6 +218,8 @@ pub struct OverConnections {
     /// true: once for each address of the other end, not once for each connection
     #[serde(default)]
     pub hosts: bool,
+    /// only where the other end has made the resource of that key (its own `when` and `needs` hold)
+    pub made: Option<String>,
 }
 
 impl OverConnections {
@@ -250,6 +252,9 @@ pub struct Lifecycle {
     /// attribute paths whose later changes are not Terraform's business, such as `source_details[0].source_id`
     #[serde(default)]
     pub ignore_changes: Vec<String>,
+    /// a replacement is made before the old one goes: what others still use cannot be deleted first
+    #[serde(default)]
+    pub create_before_destroy: bool,
     /// they are ignored only while the component has such a connection
     pub connected: Option<OverConnections>,
 }
@@ -364,6 +369,8 @@ pub enum Cast {
     Upper,
     /// lower case
     Lower,
+    /// an object: a list of texts `key=value` becomes it
+    Map,
 }
 
 /// The written form of an [`Expr`] with a source.

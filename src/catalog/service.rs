@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::mapping::{BlockMapping, DataMapping, Expr, Ordered, OverConnections, ResourceMapping, Source, When};
+use super::mapping::{BlockMapping, DataMapping, Direction, Expr, Ordered, OverConnections, ResourceMapping, Source, When};
 use crate::api::session::Language;
 
 /// A text in both languages.
@@ -63,9 +63,13 @@ pub struct Service {
     /// connection type → service types it may end at
     #[serde(default)]
     pub connections: Ordered<Vec<String>>,
+    /// connection type → service types it may start at: what `connections` of those files would say, said here, so that a
+    /// new service is one new file
+    #[serde(default)]
+    pub accepts: Ordered<Vec<String>>,
     /// connections without which it cannot be made
     #[serde(default)]
-    pub requires: Vec<OverConnections>,
+    pub requires: Vec<Requirement>,
     /// connections of which it takes one at most
     #[serde(default)]
     pub single: Vec<OverConnections>,
@@ -106,7 +110,7 @@ impl Service {
     }
     /// Connections of which a component takes one: those its file says so of, and those that a value names the other end of.
     pub fn single_peers(&self) -> Vec<&OverConnections> {
-        let mut found: Vec<&OverConnections> = self.requires.iter().chain(&self.single).collect();
+        let mut found: Vec<&OverConnections> = self.single.iter().collect();
         for expr in self.expressions() {
             if let Source::Peer(over, _) = &expr.source
                 && !found.contains(&over)
@@ -137,6 +141,37 @@ impl Service {
     /// Service types a connection of that type may end at.
     pub fn targets(&self, connection_type: &str) -> &[String] {
         self.connections.get(connection_type).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// A connection a component cannot be without, how many it may have, and what stands at their other ends.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// which end this component is
+    pub direction: Direction,
+    /// connection types, at least one
+    pub types: Vec<String>,
+    /// service types at the other end, at least one
+    pub with: Vec<String>,
+    /// when it is required
+    #[serde(default)]
+    pub when: When,
+    /// how many there may be
+    #[serde(default = "one")]
+    pub most: usize,
+    /// config the component at the other end must have: key → value, or list of values
+    #[serde(default)]
+    pub config: BTreeMap<String, Value>,
+    /// what to do when it is not so, when the message does not say it all
+    pub advice: Option<Text>,
+}
+
+impl Requirement {
+    /// The connections that count.
+    pub fn over(&self) -> OverConnections {
+        let Requirement { direction, types, with, .. } = self;
+        OverConnections { direction: *direction, types: types.clone(), with: with.clone(), hosts: false, made: None }
     }
 }
 
@@ -537,8 +572,15 @@ pub struct Secret {
     /// symbols it may use; at least one is used when not empty
     #[serde(default)]
     pub symbols: String,
+    /// fewest capitals, small letters, digits and (when it has any) symbols, each
+    #[serde(default = "one")]
+    pub of_each: usize,
     /// what it is
     pub description: Text,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// A Terraform output: `<label>_<name>`.
@@ -583,15 +625,21 @@ pub(super) fn keys_of_when(when: &When) -> impl Iterator<Item = &String> {
 /// Values of config keys by name.
 pub type Config = BTreeMap<String, Value>;
 
+/// Whether a config has all these values; a list of values means one of them.
+pub fn has_values(config: &Config, wanted: &BTreeMap<String, Value>) -> bool {
+    wanted.iter().all(|(key, value)| match (config.get(key), value) {
+        (Some(actual), Value::Array(any)) => any.contains(actual),
+        (Some(actual), value) => actual == value,
+        (None, _) => false,
+    })
+}
+
 impl When {
     /// Whether it holds. `public`: None when the component stands in no subnet.
     pub fn holds(&self, config: &Config, public: Option<bool>) -> bool {
         let When { config: wanted, set, unset, placed, public: wanted_public } = self;
-        wanted.iter().all(|(key, value)| match (config.get(key), value) {
-            (Some(actual), Value::Array(any)) => any.contains(actual),
-            (Some(actual), value) => actual == value,
-            (None, _) => false,
-        }) && set.iter().all(|key| config.contains_key(key))
+        has_values(config, wanted)
+            && set.iter().all(|key| config.contains_key(key))
             && unset.iter().all(|key| !config.contains_key(key))
             && placed.is_none_or(|wanted| wanted == public.is_some())
             && wanted_public.is_none_or(|wanted| public == Some(wanted))

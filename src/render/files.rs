@@ -93,7 +93,7 @@ pub fn content(design: &ValidatedDesign, catalog: &Catalog, network: &Network) -
             content.variables.entry(variable.name.clone()).or_insert(plain);
         }
         for secret in &service.secrets {
-            let rule = PasswordRule { length: secret.length, symbols: secret.symbols.clone() };
+            let rule = PasswordRule { length: secret.length, symbols: secret.symbols.clone(), of_each: secret.of_each };
             let name = format!("{}_{}", component.label, secret.name);
             let source = design.secrets.get(&name).copied().unwrap_or(SecretSource::Generate);
             let need = SecretNeed { name, source, rule };

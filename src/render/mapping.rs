@@ -97,13 +97,20 @@ impl<'a> Scope<'a> {
         if !waits.is_empty() {
             tree = tree.with(DEPENDS_ON, Arg::List(waits));
         }
+        let mut lifecycle = Tree::default();
         let ignored = mapping.lifecycle.connected.as_ref().is_none_or(|over| !self.peers(over).is_empty());
         if ignored && !mapping.lifecycle.ignore_changes.is_empty() {
             let paths = mapping.lifecycle.ignore_changes.iter().map(|path| {
                 let (root, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
                 Arg::Reference(Reference::new(root, &[rest]))
             });
-            tree = tree.block(LIFECYCLE, Tree::default().with("ignore_changes", Arg::List(paths.collect())));
+            lifecycle = lifecycle.with("ignore_changes", Arg::List(paths.collect()));
+        }
+        if mapping.lifecycle.create_before_destroy {
+            lifecycle = lifecycle.with("create_before_destroy", Arg::Literal(true.into()));
+        }
+        if lifecycle != Tree::default() {
+            tree = tree.block(LIFECYCLE, lifecycle);
         }
         let round = match item {
             Item::None | Item::Route(_) => String::new(),
@@ -178,6 +185,7 @@ impl<'a> Scope<'a> {
                 && wanted
                 && let Some(component) = self.design.components.iter().find(|c| c.id == *other)
                 && (over.with.is_empty() || over.with.contains(&component.service_type))
+                && over.made.as_ref().is_none_or(|key| self.has_made(component, key))
             {
                 let connection_type = &connection.connection_type;
                 let hosts = if over.hosts { (0..self.copies(component)).map(Some).collect() } else { vec![None] };
@@ -189,6 +197,21 @@ impl<'a> Scope<'a> {
         items
     }
 
+    /// The evaluation of another component.
+    fn of<'b>(&self, component: &'b ValidatedComponent) -> Option<Scope<'b>>
+    where
+        'a: 'b,
+    {
+        let service = self.catalog.service(&component.service_type)?;
+        Some(Scope { design: self.design, catalog: self.catalog, network: self.network, component, service })
+    }
+
+    /// Whether another component has made its resource of that key.
+    fn has_made(&self, component: &ValidatedComponent, key: &str) -> bool {
+        let Some(other) = self.of(component) else { return false };
+        other.service.resources.iter().any(|mapping| mapping.key == key && other.exists(mapping))
+    }
+
     /// How many addresses a component is reached under.
     fn copies(&self, component: &ValidatedComponent) -> usize {
         let Some(hosts) = self.catalog.service(&component.service_type).and_then(|s| s.hosts.as_ref()) else { return 0 };
@@ -198,9 +221,8 @@ impl<'a> Scope<'a> {
 
     /// The address of one copy of another component.
     fn host(&self, component: &ValidatedComponent, number: usize) -> Option<Arg> {
-        let service = self.catalog.service(&component.service_type)?;
-        let scope = Scope { design: self.design, catalog: self.catalog, network: self.network, component, service };
-        let mut value = service.hosts.as_ref()?.value.clone();
+        let scope = self.of(component)?;
+        let mut value = scope.service.hosts.as_ref()?.value.clone();
         if let Source::Resource(_, attribute) | Source::Data(_, attribute) = &mut value.source {
             *attribute = attribute.replace("[*]", &format!("[{number}]"));
         }
@@ -209,9 +231,9 @@ impl<'a> Scope<'a> {
 
     /// The port of another component that a connection type uses.
     fn port(&self, component: &ValidatedComponent, connection_type: &str) -> Option<Arg> {
-        let service = self.catalog.service(&component.service_type)?;
-        let port = service.ports.iter().find(|port| port.via.iter().any(|via| via == connection_type))?;
-        Scope { design: self.design, catalog: self.catalog, network: self.network, component, service }.evaluate(&port.port)
+        let scope = self.of(component)?;
+        let port = scope.service.ports.iter().find(|port| port.via.iter().any(|via| via == connection_type))?;
+        scope.evaluate(&port.port)
     }
 
     /// The value of an expression; None = it has none and the argument is left out.
@@ -374,10 +396,13 @@ impl<'a> Scope<'a> {
                     let label = format!("{}{}", component.label, made.suffix);
                     Some(Reference::new(&made.resource_type, &[&label, attribute]).into())
                 }
+                Some(("ref", role)) => {
+                    let (role, at) = role.split_once('@').map_or((role, None), |(role, at)| (role, Some(at)));
+                    self.of(component)?.role(serde_json::from_value(role.into()).ok()?, at)
+                }
                 Some(("output", name)) => {
-                    let service = self.catalog.service(&component.service_type)?;
-                    let output = service.outputs.iter().find(|output| output.name == name)?;
-                    Scope { design: self.design, catalog: self.catalog, network: self.network, component, service }.output(output)
+                    let other = self.of(component)?;
+                    other.output(other.service.outputs.iter().find(|output| output.name == name)?)
                 }
                 Some(("attribute", attribute)) => {
                     let primary = self.catalog.service(&component.service_type)?.resources.first()?;
@@ -452,5 +477,9 @@ fn cast(cast: Option<Cast>, value: Value) -> Value {
         Some(Cast::String) => text(&value).into(),
         Some(Cast::Upper) => text(&value).to_uppercase().into(),
         Some(Cast::Lower) => text(&value).to_lowercase().into(),
+        Some(Cast::Map) => {
+            let pair = |text: &str| text.split_once('=').map(|(key, value)| (key.to_owned(), value.into()));
+            Value::Object(value.as_array().into_iter().flatten().filter_map(Value::as_str).filter_map(pair).collect())
+        }
     }
 }

@@ -76,6 +76,8 @@ pub struct PasswordRule {
     pub length: usize,
     /// characters it may use beside letters and digits; at least one is used when not empty
     pub symbols: String,
+    /// fewest capitals, small letters, digits and symbols, each
+    pub of_each: usize,
 }
 
 /// One managed resource as rendered.

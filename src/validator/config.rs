@@ -195,6 +195,9 @@ fn in_range(key: &str, schema: &ConfigKey, value: &Value, path: &str, findings: 
 }
 
 fn is_well_formed(key: &str, schema: &ConfigKey, value: &Value, path: &str, catalog: &Catalog, findings: &mut Findings) -> bool {
+    if let Value::Array(items) = value {
+        return items.iter().enumerate().all(|(at, item)| is_well_formed(key, schema, item, &format!("{path}[{at}]"), catalog, findings));
+    }
     let Some(text) = value.as_str() else { return true };
     if let Some(pattern) = &schema.pattern
         && !catalog.matches(pattern, text)

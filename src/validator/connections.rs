@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Findings, both, did_you_mean, quoted};
 use crate::api::design::{Connection, DesignSpec};
-use crate::catalog::mapping::Direction;
 use crate::catalog::{Catalog, DEPENDS_ON};
 
 /// The type that says where a component stands.
@@ -51,7 +50,6 @@ pub(super) fn check(spec: &DesignSpec, catalog: &Catalog, findings: &mut Finding
         }
     }
     deployed_once(&good, &types, findings);
-    required(&good, &types, catalog, findings);
     circles(&good, findings);
     good
 }
@@ -107,35 +105,6 @@ fn deployed_once(connections: &[Connection], types: &BTreeMap<&str, &str>, findi
         );
         let advice = both("deployed_in を 1 つにしてください", "keep one deployed_in");
         findings.error("structure.deployed-twice", format!("components[{source}]"), text).advise(advice).add();
-    }
-}
-
-/// Connections without which a component cannot be made, such as the gateway of an attachment, and those of which it takes
-/// one only.
-fn required(connections: &[Connection], types: &BTreeMap<&str, &str>, catalog: &Catalog, findings: &mut Findings) {
-    for (id, service) in types.iter().filter_map(|(id, service_type)| Some((id, catalog.service(service_type)?))) {
-        for over in service.single_peers() {
-            let count = connections.iter().filter(|c| over.joins(c, id, |other| types.get(other).copied())).count();
-            let (shown, path) = (quoted(id), format!("components[{id}]"));
-            let (names, ends) = (over.types.join(" / "), over.with.join(" / "));
-            let (ja, en) = match over.direction {
-                _ if ends.is_empty() => (format!("接続 {names}"), format!("connection {names}")),
-                Direction::Out => (format!("{ends} への接続 {names}"), format!("connection {names} to {ends}")),
-                Direction::In => (format!("{ends} からの接続 {names}"), format!("connection {names} from {ends}")),
-            };
-            if count == 0 && service.requires.contains(over) {
-                let text = both(format!("{shown} には{ja}が要ります"), format!("{shown} needs a {en}"));
-                let advice = both(
-                    format!("{ends} の部品を加え、接続 {names} でつないでください"),
-                    format!("add a component of type {ends} and connect the two with {names}"),
-                );
-                findings.error("structure.missing-connection", path, text).advise(advice).allow(over.types.clone()).add();
-            } else if count > 1 {
-                let text = both(format!("{shown} の{ja}は 1 つだけです ({count})"), format!("{shown} takes one {en}, not {count}"));
-                let advice = both("どれか 1 つにしてください", "keep one of them");
-                findings.error("structure.one-connection", path, text).advise(advice).add();
-            }
-        }
     }
 }
 

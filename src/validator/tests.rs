@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::session::Language;
-use crate::render::tests::{judge, spec};
+use crate::render::tests::{RULES, judge, spec};
 
 fn components(extra: Value) -> Value {
     let mut all = vec![
@@ -271,7 +271,7 @@ fn too_many_components_files_and_variables_are_refused() {
 fn messages_come_in_the_language_of_the_session() {
     let defaults = Defaults { region: "ap-osaka-1".into(), compartment_id: "ocid1.compartment.oc1..a".into(), language: Language::Ja };
     let design = spec(&json!({"components": [{"id": "x", "service_type": "copmute", "config": {}}], "connections": []}));
-    let verdict = validate(&design, &Catalog::embedded().unwrap(), &defaults);
+    let verdict = validate(&design, &Catalog::embedded().unwrap(), &RULES, &defaults);
     assert_eq!(verdict.findings[0].message, "サービス種別 `copmute` はカタログにありません");
     assert_eq!(verdict.findings[0].recommendation.as_deref(), Some("compute のことですか"));
 }
@@ -311,7 +311,7 @@ fn two_hundred_components_and_connections_are_judged_within_the_bar() {
     let catalog = Catalog::embedded().unwrap();
     let defaults = Defaults { region: "ap-osaka-1".into(), compartment_id: "ocid1.compartment.oc1..a".into(), language: Language::En };
     let start = std::time::Instant::now();
-    assert!(validate(&design, &catalog, &defaults).design.is_some());
+    assert!(validate(&design, &catalog, &RULES, &defaults).design.is_some());
     // 300 ms is the bar for an optimised build; an unoptimised one on a busy machine gets ten times that.
     assert!(start.elapsed().as_millis() < 3000, "{:?}", start.elapsed());
 }

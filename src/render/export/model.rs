@@ -176,6 +176,10 @@ fn category(service_type: &str, catalog: &Catalog) -> Category {
             Some(service) if service.tier == "compute" => Compute,
             Some(service) if service.tier == "database" => Database,
             Some(service) if service.tier == "storage" => Storage,
+            Some(service) if service.tier == "containers" => Containers,
+            Some(service) if service.tier == "edge" => Edge,
+            Some(service) if service.tier == "integration" => Messaging,
+            Some(service) if service.tier == "security" => Security,
             Some(_) | None => Other,
         },
     }

@@ -158,7 +158,7 @@ resources:
         compartment_id: "ocid1.compartment.oc1..a".into(),
         language: crate::api::session::Language::En,
     };
-    let design = crate::validator::validate(&spec, &catalog, &defaults).design.unwrap();
+    let design = crate::validator::validate(&spec, &catalog, &crate::render::tests::RULES, &defaults).design.unwrap();
     let content = crate::render::files::content(&design, &catalog, &crate::render::network::Network::default());
     let text = crate::render::files::write(&design, &content).unwrap()["edge.tf"].clone();
     for expected in [

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::render::schema::{Block, Schema, Type};
 
-use super::api::{OciError, Region, digest, stable_ocid};
+use super::api::{OciError, Region, digest, namespace, stable_ocid};
 use super::cloud::{CloudResource, State};
 use super::conform::{conform, conform_type};
 use super::value::Value;
@@ -113,8 +113,7 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
             let image = images::find(region, question.text("image_id").unwrap_or_default()).ok_or_else(OciError::not_found)?;
             image_json(&image, compartment)
         }
-        // One namespace per tenancy, whatever compartment is asked about.
-        "oci_objectstorage_namespace" => json!({"namespace": format!("ax{}", digest("tenancy", 10))}),
+        "oci_objectstorage_namespace" => json!({"namespace": namespace()}),
         "oci_containerengine_cluster_option" => json!({
             "kubernetes_versions": kubernetes_versions(),
             "cluster_pod_network_options": [{"cni_type": "FLANNEL_OVERLAY"}, {"cni_type": "OCI_VCN_IP_NATIVE"}],
@@ -129,6 +128,12 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
         "oci_core_vnic" => vnic(question).ok_or_else(OciError::not_found)?,
         "oci_core_shapes" => {
             json!({"shapes": SHAPES.iter().map(|name| json!({"name": name, "is_flexible": name.ends_with(".Flex")})).collect::<Vec<_>>()})
+        }
+        // Oracle's own policies; nobody made them.
+        "oci_core_volume_backup_policies" if compartment.is_none() => {
+            let policy = |name: &str| json!({"id": stable_ocid("volumebackuppolicy", region, name), "display_name": name});
+            let policies = ["bronze", "silver", "gold"].map(policy);
+            json!({"volume_backup_policies": policies})
         }
         "oci_load_balancer_shapes" => json!({"shapes": [{"name": "flexible"}]}),
         "oci_load_balancer_policies" => json!({"policies": [{"name": "ROUND_ROBIN"}, {"name": "LEAST_CONNECTIONS"}, {"name": "IP_HASH"}]}),

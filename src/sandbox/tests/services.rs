@@ -1,9 +1,11 @@
 //! The whole catalogue against the simulated cloud with real Terraform: every service type is rendered, applied, planned
-//! again without a change, and destroyed. Two designs hold them all, so that this stays cheap.
+//! again without a change, edited at every config key, and destroyed. Two designs hold them all, so that this stays cheap.
 
 use serde_json::json;
 
 use super::*;
+use crate::api::design::DesignSpec;
+use crate::catalog::service::{ConfigKey, Service, ValueType};
 use crate::render::tests::{CATALOG, context, judge, spec, whole};
 use crate::render::{Rendered, render};
 
@@ -26,9 +28,32 @@ impl Draft {
         draft
     }
 
+    /// In a region with three availability domains, because some keys count them.
+    fn spec(&self) -> DesignSpec {
+        let document = json!({"components": self.components, "connections": self.connections});
+        DesignSpec { region: Some("us-ashburn-1".to_owned()), ..spec(&document) }
+    }
+
     fn rendered(&self) -> Option<Rendered> {
-        let design = judge(&spec(&json!({"components": self.components, "connections": self.connections}))).design?;
-        render(&design, &CATALOG, &context()).ok()
+        render(&judge(&self.spec()).design?, &CATALOG, &context()).ok()
+    }
+
+    /// The design with other values: of every key of every workload one that the judge takes beside the others.
+    fn edited(&self) -> Draft {
+        let mut draft = self.clone();
+        for at in 0..draft.components.len() {
+            let service = CATALOG.service(draft.components[at]["service_type"].as_str().unwrap()).unwrap();
+            let stays = stays(service);
+            for (key, schema) in service.config.iter().filter(|(key, _)| service.network.is_none() && !stays.contains(*key)) {
+                let Some(other) = other_value(schema) else { continue };
+                let mut with = draft.clone();
+                with.components[at]["config"][key] = other;
+                if judge(&with.spec()).design.is_some() {
+                    draft = with;
+                }
+            }
+        }
+        draft
     }
 
     /// Adds every connection that the catalogue allows between two of the types, unless the judge refuses it beside the
@@ -51,6 +76,24 @@ impl Draft {
     }
 }
 
+/// Keys that decide whether it stands in a subnet at all: OCI keeps the subnet of a database whose configuration drops it.
+fn stays(service: &Service) -> BTreeSet<&str> {
+    let when = service.placement.as_ref().map(|placement| &placement.when.config).into_iter().flatten().map(|(key, _)| key);
+    let under = |key: &str| service.config.get(key).into_iter().flat_map(|schema| &schema.default_when);
+    when.flat_map(|key| under(key).flat_map(|default| default.when.config.keys()).chain([key])).map(String::as_str).collect()
+}
+
+/// A value that is not the default.
+fn other_value(schema: &ConfigKey) -> Option<Json> {
+    let number = || schema.default.as_ref().and_then(Json::as_f64).or(schema.minimum).map(|n| json!(n as i64 + 1));
+    match schema.value_type {
+        ValueType::Boolean => Some(json!(schema.default != Some(json!(true)))),
+        _ if !schema.choices.is_empty() => schema.choices.iter().rev().find(|choice| schema.default.as_ref() != Some(choice)).cloned(),
+        ValueType::Integer | ValueType::Number => number(),
+        ValueType::String | ValueType::Strings | ValueType::Integers => schema.examples.first().cloned(),
+    }
+}
+
 /// A value that every password rule of the catalogue takes.
 fn password(length: usize, symbols: &str) -> String {
     let symbol = symbols.chars().next().map(String::from).unwrap_or_default();
@@ -59,8 +102,28 @@ fn password(length: usize, symbols: &str) -> String {
 }
 
 /// The life of a rendered design, in which every answer of the provider is checked by Terraform itself.
-fn lives(rendered: &Rendered) {
+fn lives(rendered: &Rendered, edited: Option<&Rendered>) {
     let world = World::new();
+    write(&world, rendered);
+    let count = rendered.resources.len();
+    let applied = world.apply();
+    assert!(applied.contains(&format!("{count} added, 0 changed, 0 destroyed")), "{applied}");
+    assert_eq!(world.cloud().list().unwrap().len(), count);
+    world.expect_no_changes();
+    if let Some(edited) = edited {
+        write(&world, edited);
+        world.apply();
+        world.expect_no_changes();
+    }
+    let outputs: Json = serde_json::from_slice(&world.run(&["output", "-json"]).stdout).unwrap();
+    let said = |output: &Json| !output["value"].is_null() && output["value"] != "";
+    let silent: Vec<&String> = outputs.as_object().unwrap().iter().filter(|(_, output)| !said(output)).map(|(name, _)| name).collect();
+    assert!(silent.is_empty(), "outputs without a value: {silent:?}");
+    world.expect(0, &["destroy", "-auto-approve"]);
+    assert_eq!(world.cloud().list().unwrap(), []);
+}
+
+fn write(world: &World, rendered: &Rendered) {
     for (name, text) in &rendered.files {
         world.write(name, text);
     }
@@ -69,13 +132,6 @@ fn lives(rendered: &Rendered) {
         variables[&secret.name] = json!(password(secret.rule.length, &secret.rule.symbols));
     }
     world.write("terraform.tfvars.json", &variables.to_string());
-    let count = rendered.resources.len();
-    let applied = world.apply();
-    assert!(applied.contains(&format!("{count} added, 0 changed, 0 destroyed")), "{applied}");
-    assert_eq!(world.cloud().list().unwrap().len(), count);
-    world.expect_no_changes();
-    world.expect(0, &["destroy", "-auto-approve"]);
-    assert_eq!(world.cloud().list().unwrap(), []);
 }
 
 /// Three VCNs: two at a gateway that also leads on premises and to another region, the third peered in both ways there are.
@@ -121,7 +177,7 @@ fn several_vcns() -> Draft {
 fn several_vcns_with_every_kind_of_joint_are_applied_unchanged_and_destroyed() {
     let rendered = several_vcns().rendered().expect("joints of every kind are a design");
     assert!(rendered.files["network.tf"].contains("network_entity_id = oci_core_drg_attachment.at_one.drg_id"));
-    lives(&rendered);
+    lives(&rendered, None);
 }
 
 #[test]
@@ -163,14 +219,15 @@ fn a_reserved_address_is_the_one_that_what_it_is_attached_to_has() {
 }
 
 #[test]
-fn every_type_of_the_catalogue_is_applied_unchanged_and_destroyed() {
+fn every_type_of_the_catalogue_is_applied_unchanged_edited_at_every_key_and_destroyed() {
     let draft = Draft::of_every_type();
     let rendered = draft.rendered().expect("one of each is a design");
     let made: BTreeSet<&String> = rendered.components.values().collect();
     for kind in CATALOG.service_types() {
         assert!(made.iter().any(|id| *id == kind), "{kind} makes nothing");
     }
-    lives(&rendered);
+    let edited = draft.edited().rendered().expect("each edit was taken beside the others");
+    lives(&rendered, Some(&edited));
 }
 
 #[test]
@@ -180,5 +237,5 @@ fn every_connection_of_the_catalogue_is_applied_unchanged_and_destroyed() {
     let possible: usize = CATALOG.services().map(|s| s.connections.iter().map(|(_, targets)| targets.len()).sum::<usize>()).sum();
     let orders = CATALOG.service_types().len().pow(2);
     assert!(added * 2 > possible - orders, "{added} of {possible} less {orders} orders");
-    lives(&draft.rendered().expect("as checked while it grew"));
+    lives(&draft.rendered().expect("as checked while it grew"), None);
 }
