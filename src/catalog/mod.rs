@@ -10,6 +10,7 @@ mod check;
 mod ends;
 pub mod expression;
 pub mod mapping;
+pub mod overlay;
 pub mod questions;
 pub mod service;
 #[cfg(test)]
@@ -25,7 +26,7 @@ pub use check::{TENANCY, locate};
 pub use service::{Config, Service};
 
 /// Files of `rules/services/` as they were at build time: (name, text).
-const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
+pub const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
 /// The connection type every service has.
 pub const DEPENDS_ON: &str = "depends_on";

@@ -68,6 +68,13 @@ fn a_faulty_file_is_refused_with_file_and_line() {
         ("{ config: size, as: string }", "{ config: size, secret: x }", "exactly one source", "two sources"),
         ("{ config: size, as: string }", "{ name: rule, or: { config: size } }", "no naming rule", "a rule that does not exist"),
         ("    default: 1\n", "    default: 1\n    default: 2\n", "duplicate", "a key twice"),
+        ("type: integer\n    default: 1\n", "type: strings\n", "line 7", "choices of a list that are no texts"),
+        ("    arguments:", "    after: [later]\n    arguments:", "stands before", "an order that nothing can keep"),
+        ("    arguments:", "    in_turn: true\n    arguments:", "`for_each`", "one resource alone takes no turns"),
+        ("    arguments:", "    home_region: true\n    arguments:", "`tenancy_ocid`", "a home region of no tenancy"),
+        ("{ config: size, as: string }", "{ config: size, item: host }", "`peer`", "an item of no connection"),
+        ("resources:", "limits: [{ service: vcn, limit: vcn-count, amount: one }]\nresources:", "a number", "an amount that is none"),
+        ("resources:", "limits: [{ service: vcn, limit: VCN count, amount: 1 }]\nresources:", "lower-case", "a name no limit has"),
         ("    default: 1\n", "    default: 1\n    examples: [3]\n", "line 7", "an example outside the choices"),
         ("{ config: size, as: string }", "{ item: label, or: { config: size } }", "belongs to `peer`", "an item of nothing"),
         (

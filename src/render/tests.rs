@@ -8,10 +8,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::design::{Component, Connection, DesignSpec};
+use crate::validator::rules::Rules;
 use crate::validator::{Defaults, Verdict, validate};
 
 /// The shipped catalogue, read once: a thousand designs are judged against it.
 pub(crate) static CATALOG: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(|| Catalog::embedded().unwrap());
+
+/// The shipped rules, compiled as designs come to need them.
+pub(crate) static RULES: std::sync::LazyLock<Rules> = std::sync::LazyLock::new(Rules::shipped);
 
 pub(crate) fn spec(document: &Value) -> DesignSpec {
     let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
@@ -44,7 +48,8 @@ pub(crate) fn spec(document: &Value) -> DesignSpec {
 pub(crate) fn judge(spec: &DesignSpec) -> Verdict {
     let defaults =
         Defaults { region: "ap-osaka-1".to_owned(), compartment_id: "ocid1.compartment.oc1..aaaa".to_owned(), language: Language::En };
-    validate(spec, &CATALOG, &defaults)
+    // No rules: what is looked at here is rendering, of values that OCI would refuse in some regions, too.
+    validate(spec, &CATALOG, &Rules::default(), &defaults)
 }
 
 pub(crate) fn context() -> RenderContext {

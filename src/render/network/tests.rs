@@ -50,6 +50,20 @@ fn partial_networks_are_completed_and_nothing_brought_is_overridden() {
             "only the service gateway was missing: no private workload without a way to OCI services",
         ),
         (
+            vec![
+                vcn(),
+                vm(),
+                private(),
+                part("nat", "nat_gateway", json!({})),
+                part("sgw", "service_gateway", json!({})),
+                part("rt", "route_table", json!({})),
+                part("sl", "security_list", json!({})),
+            ],
+            vec![],
+            vec![],
+            "everything is there already: nothing is added",
+        ),
+        (
             vec![vcn(), part("vm", "compute", json!({"assign_public_ip": true}))],
             vec![],
             vec!["net_public", "net_public_routes", "net_igw", "net_empty_list"],
@@ -123,7 +137,7 @@ fn one_table_cannot_serve_public_and_private_subnets() {
 
 #[test]
 fn vcns_of_every_size_hold_their_subnets() {
-    for prefix in [16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27, 28] {
+    for prefix in 16..=28 {
         let (network, _) = derived(
             json!([
                 part("net", "vcn", json!({"cidr_block": format!("192.168.0.0/{prefix}")})),
@@ -287,6 +301,22 @@ fn a_brought_table_is_completed_with_the_routes_of_every_joint_and_the_report_na
         assert!(note.message.contains(route), "{route} in {}", note.message);
     }
     assert_eq!((note.severity, note.path.as_str()), (Severity::Info, "components[table]"));
+}
+
+#[test]
+fn a_brought_security_list_stays_as_it_is_and_what_it_lacks_is_added_and_said() {
+    let parts = json!([
+        part("net", "vcn", json!({})),
+        part("db", "subnet", json!({"prohibit_public_ip": true})),
+        part("list", "security_list", json!({"ingress_port": 1521, "ingress_source": "10.0.0.0/16"})),
+        part("adb", "adb", json!({})),
+        part("vm", "compute", json!({})),
+    ]);
+    let (network, findings) = derived(parts, json!([link("vm", "adb", "private_endpoint"), link("list", "db", "attached_to")]));
+    assert_eq!(network.subnets["db"].security_lists, ["list"]);
+    let note = findings.iter().find(|f| f.rule == "network.rules-completed" && f.path == "components[list]").unwrap();
+    assert_eq!(note.severity, Severity::Info);
+    assert!(note.message.ends_with("adb_nsg: 1522, adb_nsg: 443"), "1521 is there already: {}", note.message);
 }
 
 #[test]

@@ -101,6 +101,13 @@ fn tree(tree_: &Tree, schema: &Block, path: &str, problems: &mut Vec<(String, St
             problems.push((path.to_owned(), format!("argument `{}` is missing", dotted(name))));
         }
     }
+    let conditions = schema.attributes.iter().filter_map(|(name, a)| Some((name, a.required_when.as_ref()?)));
+    for (name, condition) in conditions.chain(schema.blocks.iter().filter_map(|(name, b)| Some((name, b.required_when.as_ref()?)))) {
+        let given = tree_.arguments.iter().any(|(n, _)| n == name) || tree_.blocks.iter().any(|(n, _)| n == name);
+        if let (false, Some((sibling, value))) = (given, fulfilled(condition, tree_)) {
+            problems.push((path.to_owned(), format!("`{}` is missing: the API requires it when `{sibling}` is `{value}`", dotted(name))));
+        }
+    }
     for (name, inner) in tree_.blocks.iter().filter(|(name, _)| name != LIFECYCLE) {
         match schema.blocks.get(name) {
             Some(nested) => tree(inner, &nested.block, &dotted(name), problems),
@@ -116,6 +123,14 @@ fn tree(tree_: &Tree, schema: &Block, path: &str, problems: &mut Vec<(String, St
             problems.push((dotted(name), format!("block `{}` stands {count} times", dotted(name))));
         }
     }
+}
+
+/// The sibling and its value that fulfil a condition such as `type=iscsi | emulated`, when they stand in this block.
+fn fulfilled<'t>(condition: &'t str, tree: &'t Tree) -> Option<(&'t str, &'t str)> {
+    let (sibling, values) = condition.split_once('=')?;
+    let (_, arg) = tree.arguments.iter().find(|(name, _)| name == sibling)?;
+    let value = arg.as_literal()?.as_str()?;
+    values.split('|').any(|wanted| wanted.trim() == value).then_some((sibling, value))
 }
 
 /// What is wrong with an argument's value, as far as it is known now.

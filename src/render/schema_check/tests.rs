@@ -75,6 +75,15 @@ fn every_fault_is_named_with_file_and_line() {
             ),
             "block `tcp_options` stands 2 times",
         ),
+        (
+            problems(
+                "oci_waf_web_app_firewall_policy",
+                Tree::default()
+                    .with("compartment_id", "c")
+                    .block("actions", Tree::default().with("name", "stop").with("type", "RETURN_HTTP_RESPONSE")),
+            ),
+            "`actions.code` is missing: the API requires it when `type` is `RETURN_HTTP_RESPONSE`",
+        ),
     ];
     for (problems, expected) in rows {
         assert!(problems.iter().any(|p| p.contains(expected)), "{expected} in {problems:?}");
@@ -149,7 +158,7 @@ resources:
         compartment_id: "ocid1.compartment.oc1..a".into(),
         language: crate::api::session::Language::En,
     };
-    let design = crate::validator::validate(&spec, &catalog, &defaults).design.unwrap();
+    let design = crate::validator::validate(&spec, &catalog, &crate::render::tests::RULES, &defaults).design.unwrap();
     let content = crate::render::files::content(&design, &catalog, &crate::render::network::Network::default());
     let text = crate::render::files::write(&design, &content).unwrap()["edge.tf"].clone();
     for expected in [
