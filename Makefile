@@ -11,7 +11,7 @@ ifdef CI
 export CARGO_INCREMENTAL := 0
 endif
 
-.PHONY: help demo run model crash build test test-real lint lint-code cover verify crds chart bench clean
+.PHONY: help demo run model crash fuzz build test test-real lint lint-code cover verify crds chart bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ model: ## the decisions, called by an abstract world: every way within the bound
 crash: ## Galley dies at every durable moment and nothing is lost or doubled (GALLEY_CRASH_POINTS=200, GALLEY_CRASH_SEED=1)
 	@tools/fetch.sh terraform
 	$(CARGO) test --locked --features faults --test crash
+
+fuzz: ## what strangers write, mutated: five targets, GALLEY_FUZZ_SECONDS (300) each, at once; 0 findings
+	GALLEY_FUZZ_SECONDS=$${GALLEY_FUZZ_SECONDS:-300} $(CARGO) test --locked --test fuzz -- --nocapture
 
 lint: lint-code ## format, clippy, dependencies, generated files and documents
 	$(CARGO) test --locked --quiet --test crds --test documents --test architecture

@@ -1,5 +1,7 @@
 //! Connections that a service file requires: how many there must be, and what stands at their other ends. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::ValidatedComponent;
@@ -9,20 +11,26 @@ use crate::catalog::Catalog;
 use crate::catalog::mapping::{Direction, OverConnections};
 use crate::catalog::service::{Requirement, has_values};
 
+/// Components by id.
+type Components<'a> = BTreeMap<&'a str, &'a ValidatedComponent>;
+
 /// Checks every component.
 pub(super) fn check(catalog: &Catalog, components: &[ValidatedComponent], connections: &[Connection], findings: &mut Findings) {
+    let by_id: Components<'_> = components.iter().map(|component| (component.id.as_str(), component)).collect();
+    // Reading a service file for them costs more than using them.
+    let mut singles: BTreeMap<&str, Vec<&OverConnections>> = BTreeMap::new();
     for component in components {
         let Some(service) = catalog.service(&component.service_type) else { continue };
         let required = || service.requires.iter().filter(|required| required.when.holds(&component.config, None));
         for required in required() {
-            let ends = ends(&required.over(), component, components, connections);
+            let ends = ends(&required.over(), component, &by_id, connections);
             count(required, component, ends.len(), findings);
             ends.iter().for_each(|end| config(required, component, end, findings));
         }
         // A value that names the other end of a connection can name one.
-        for over in service.single_peers() {
+        for over in singles.entry(&service.service_type).or_insert_with(|| service.single_peers()).iter() {
             let said = required().any(|required| required.direction == over.direction && required.types == over.types);
-            let there = ends(over, component, components, connections).len();
+            let there = ends(over, component, &by_id, connections).len();
             if !said && there > 1 {
                 too_many(over, component, 1, there, None, findings);
             }
@@ -34,10 +42,10 @@ pub(super) fn check(catalog: &Catalog, components: &[ValidatedComponent], connec
 fn ends<'a>(
     over: &OverConnections,
     component: &ValidatedComponent,
-    components: &'a [ValidatedComponent],
+    components: &Components<'a>,
     connections: &[Connection],
 ) -> Vec<&'a ValidatedComponent> {
-    let of = |id: &str| components.iter().find(|c| c.id == id);
+    let of = |id: &str| components.get(id).copied();
     let mine = connections.iter().filter(|c| over.joins(c, &component.id, |id| of(id).map(|c| c.service_type.as_str())));
     let other = |connection: &Connection| match over.direction {
         Direction::Out => of(&connection.target_id),
