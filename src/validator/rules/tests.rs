@@ -84,8 +84,13 @@ fn without_a_rule_its_own_bad_example_is_not_found() {
 
 #[test]
 fn the_good_designs_have_no_error_and_every_rule_can_be_evaluated_on_them() {
-    for name in ["compute-adb-verify.json", "iot-platform-19.json"] {
-        let findings = found(&STRICT, &spec(&document(name)));
+    let read = |name: &str| spec(&document(name));
+    for (name, design) in [
+        ("compute-adb-verify", read("compute-adb-verify.json")),
+        ("iot-platform-19", read("iot-platform-19.json")),
+        ("network-heavy", crate::render::tests::network_heavy()),
+    ] {
+        let findings = found(&STRICT, &design);
         let bad: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Error || f.rule == "rules.unjudged").collect();
         assert!(bad.is_empty(), "{name}: {bad:#?}");
     }
