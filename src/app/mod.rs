@@ -5,6 +5,7 @@
 
 mod clouds;
 mod desk;
+mod disk;
 mod knowledge;
 mod mcp;
 mod stage;
@@ -28,12 +29,13 @@ use crate::cli::args::SandboxProviderArgs;
 use crate::cli::{Composition, demo::Backstage};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Environment, ServerFile, Settings, Tokens};
+use crate::controllers::retention::Disk;
 use crate::controllers::{self, Ctx, Host, Shutdown};
 use crate::http::access::Access;
 use crate::http::page::{Diagram, Door};
 use crate::http::{HttpParts, PageParts, Part, Readiness};
 use crate::services::{self, Services};
-use crate::store::FsStore;
+use crate::store::{FsStore, Measured};
 use crate::telemetry::Metrics;
 use crate::terraform::{LocalOptions, LocalRunner, OciHost, ReattachHost, ReattachOptions, TargetHosts};
 use crate::validator::Defaults;
@@ -123,7 +125,7 @@ impl Core {
     pub(crate) async fn open(settings: &Settings, environment: &Environment) -> anyhow::Result<Self> {
         crate::config::files::create_private_dir(&settings.data_dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Arc::new(FsStore::open(&settings.data_dir.join("documents")).await?);
+        let store = Arc::new(Measured::new(FsStore::open(&settings.data_dir.join("documents")).await?));
         let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(&settings.data_dir.join("blobs")).await?);
         let options = apiserver::Options { min_approval: settings.min_approval, ..apiserver::Options::default() };
         let api = ApiServer::open(store, clock.clone(), options).await?;
@@ -134,7 +136,7 @@ impl Core {
             sandbox: Arc::new(ReattachHost::new(reattach_options(settings)?)),
             oci: Arc::new(OciHost::new(&environment.all())),
         };
-        let runner = LocalOptions::new(
+        let mut runner = LocalOptions::new(
             &settings.terraform_bin,
             settings.data_dir.join("work"),
             blobs.clone(),
@@ -142,6 +144,7 @@ impl Core {
             clock.clone(),
             api.epoch(),
         );
+        runner.memory = settings.memory;
         let knowledge = Expertise::new(catalog.clone(), settings);
         let ctx = Ctx::new(controllers::Parts {
             client: api.client(Identity::system()),
@@ -153,6 +156,8 @@ impl Core {
             settings: controller_settings(settings)?,
             host: Host { name: process::host_name(), boot_id: process::boot_id(), epoch: api.epoch() },
         });
+        let data_dir = settings.data_dir.clone();
+        let ctx = ctx.with_disk(Disk::bounded(settings.disk, Arc::new(move || disk::measure(&data_dir))));
         Ok(Core { api, blobs, catalog, ctx: Arc::new(ctx), clouds, controlling: Arc::default() })
     }
 
@@ -294,6 +299,7 @@ fn controller_settings(settings: &Settings) -> anyhow::Result<controllers::Setti
         plan_ttl: settings.plan_ttl,
         min_approval: settings.min_approval,
         shutdown_grace: settings.shutdown_grace,
+        job_time_limit: settings.job_time_limit,
         ..controllers::Settings::new(defaults)
     })
 }

@@ -53,6 +53,7 @@ pub fn desired(model: &Model, design: &Design) -> Desired {
         drift_interval: model.drift_interval,
         request_key: request.as_ref().map(|request| request.id.clone()).or(handled),
         request,
+        rescue: None,
         goal,
         findings: None,
         rendered: None,

@@ -7,7 +7,7 @@ use super::observe::{Job, Observed, Seen, may_have_made, unconfirmed};
 use super::step::{ApprovalRef, Order, Rest, Step};
 use super::validate::{Desired, Goal};
 use crate::api::approval::{ApprovalContext, Role, judge};
-use crate::api::design::{LastFailure, PlanRecord, RequestAction};
+use crate::api::design::{LastFailure, PlanRecord, RequestAction, RescueAction};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{Reason, TerraformJob, Time, WhoActs};
 
@@ -16,9 +16,13 @@ const DRIFT_JITTER: f64 = 0.1;
 
 /// The decision.
 pub fn diff(desired: &Desired, observed: &Observed, now: &Time) -> Step {
+    let rescue = desired.rescue.as_ref().map(|rescue| rescue.action);
     match &observed.job {
+        // the one rescue that is for an open job; the others wait for its end
+        Job::There(job) if rescue == Some(RescueAction::ForceUnlock) && !job.phase().is_terminal() => return Step::Rescue,
         Job::There(job) => return open_job(desired, job),
         Job::Void => return Step::DropIntent,
+        Job::None if rescue.is_some() => return Step::Rescue,
         Job::None => {}
     }
     if desired.suspended {

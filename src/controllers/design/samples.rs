@@ -26,6 +26,7 @@ pub fn wanted(goal: Goal) -> Desired {
         drift_interval: Some(3600),
         request: None,
         request_key: None,
+        rescue: None,
         goal,
         findings: None,
         rendered: None,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::super::inputs::Inputs;
 use super::super::{Knowledge, Settings};
 use super::fetch::{Fetched, Tools};
-use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, STATUS_LIST_LIMIT, Severity};
+use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, Rescue, STATUS_LIST_LIMIT, Severity};
 use crate::api::session::Language;
 use crate::render::{RenderContext, Rendered};
 
@@ -28,6 +28,8 @@ pub struct Desired {
     pub request: Option<Request>,
     /// the request failures belong to: the unhandled one, else the last handled one
     pub request_key: Option<String>,
+    /// the rescue, if it was not handled yet
+    pub rescue: Option<Rescue>,
     /// where to go
     pub goal: Goal,
     /// findings; None when absence is wanted and nothing was judged
@@ -173,6 +175,7 @@ pub fn validate(fetched: &Fetched, tools: &Tools, judge_by: Judge<'_>) -> Desire
         drift_interval: interval,
         request,
         request_key,
+        rescue: spec.rescue.clone().filter(|rescue| fetched.status.rescue.as_ref().is_none_or(|handled| handled.id != rescue.id)),
         goal: Goal::Absent { deleted, orphan: deleted && spec.policy.on_delete == OnDelete::Orphan },
         findings: None,
         rendered: None,
