@@ -113,11 +113,17 @@ impl Knowledge for Words {
     }
     fn render(&self, design: &ValidatedDesign, _: &RenderContext) -> Result<Rendered, Vec<Finding>> {
         let addresses: Vec<String> = design.components.iter().map(|component| format!("oci_core_vcn.{}", component.label)).collect();
+        let resource = |address: &String| RenderedResource {
+            address: address.clone(),
+            resource_type: "oci_core_vcn".to_owned(),
+            arguments: serde_json::json!({}),
+            unknown: BTreeSet::new(),
+        };
         Ok(Rendered {
+            resources: addresses.iter().map(resource).collect(),
             files: BTreeMap::from([("main.tf".to_owned(), addresses.join("\n"))]),
             variables: BTreeMap::new(),
             secrets: design.components.iter().filter_map(|component| secret(&component.id)).collect(),
-            resources: vec![],
             types: BTreeSet::new(),
             components: BTreeMap::new(),
         })
