@@ -202,7 +202,7 @@ fn judge(world: &World, done: &Done, samples: &[Sample], broken: usize) -> bool 
         .lines()
         .filter_map(|text| serde_json::from_str::<Value>(text).ok())
         .filter(|entry| entry["level"] == "ERROR")
-        .map(|entry| entry["message"].to_string())
+        .map(|entry| format!("{} {}", entry["message"], entry["error"]))
         .collect();
     errors.iter().take(5).for_each(|error| println!("  {error}"));
     line("errors that were not injected", errors.is_empty() && broken == 0, format!("{} in the log, {broken} lanes broke", errors.len()));

@@ -300,6 +300,7 @@ fn controller_settings(settings: &Settings) -> anyhow::Result<controllers::Setti
         min_approval: settings.min_approval,
         shutdown_grace: settings.shutdown_grace,
         job_time_limit: settings.job_time_limit,
+        started: Some(SystemClock.now()),
         ..controllers::Settings::new(defaults)
     })
 }

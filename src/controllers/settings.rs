@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::api::Time;
 use crate::api::design::ApprovalPolicy;
 use crate::api::terraformjob::Action;
 use crate::validator::Defaults;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub job_time_limit: Duration,
     /// longest run of a plan or refresh
     pub look_time_limit: Duration,
+    /// when this server started; None: overdue drift checks are made at once
+    pub started: Option<Time>,
     /// jobs kept per design
     pub job_retention: usize,
     /// how long consumed and refused approvals are kept
@@ -60,6 +63,7 @@ impl Settings {
             job_time_limit: Duration::from_secs(4 * 3600),
             // a refresh of 1,000 resources at 10 requests a second takes minutes
             look_time_limit: Duration::from_secs(1800),
+            started: None,
             job_retention: 10,
             approval_retention: Duration::from_secs(30 * 24 * 3600),
             backoff_base: Duration::from_secs(15),

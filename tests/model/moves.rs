@@ -51,6 +51,7 @@ pub fn desired(model: &Model, design: &Design) -> Desired {
         suspended: design.spec.suspended,
         policy: model.policy,
         drift_interval: model.drift_interval,
+        started: None,
         request_key: request.as_ref().map(|request| request.id.clone()).or(handled),
         request,
         rescue: None,

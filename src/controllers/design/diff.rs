@@ -14,6 +14,9 @@ use crate::api::{Reason, TerraformJob, Time, WhoActs};
 /// How much of an interval a drift check may be late, so that designs applied together are not checked together.
 const DRIFT_JITTER: f64 = 0.1;
 
+/// Over how much of an interval checks that were overdue at the start of the server are spread.
+const RESTART_SPREAD: f64 = 0.5;
+
 /// The decision.
 pub fn diff(desired: &Desired, observed: &Observed, now: &Time) -> Step {
     let rescue = desired.rescue.as_ref().map(|rescue| rescue.action);
@@ -228,7 +231,11 @@ fn plan_needed(desired: &Desired, observed: &Observed, digest: &str, applied: bo
 pub fn due(desired: &Desired, observed: &Observed) -> Option<Time> {
     let interval = std::time::Duration::from_secs(desired.drift_interval?);
     let applied = observed.status.applied.as_ref()?;
-    Some(backoff::after(&applied.checked_at, interval + interval.mul_f64(DRIFT_JITTER * backoff::fraction(&observed.uid))))
+    let fraction = backoff::fraction(&observed.uid);
+    let due = backoff::after(&applied.checked_at, interval + interval.mul_f64(DRIFT_JITTER * fraction));
+    // After a night without a server everything is overdue: no stampede, each at its own moment of half an interval.
+    let spread = desired.started.as_ref().map(|started| backoff::after(started, interval.mul_f64(RESTART_SPREAD * fraction)));
+    Some(spread.filter(|spread| spread.0 > due.0).unwrap_or(due))
 }
 
 fn order(desired: &Desired, observed: &Observed, action: Action, requested: bool) -> Order {

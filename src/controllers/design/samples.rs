@@ -24,6 +24,7 @@ pub fn wanted(goal: Goal) -> Desired {
         suspended: false,
         policy: ApprovalPolicy::Agent,
         drift_interval: Some(3600),
+        started: None,
         request: None,
         request_key: None,
         rescue: None,

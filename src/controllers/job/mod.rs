@@ -224,7 +224,12 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
             async move {
                 let ended = Box::pin(run::run(&task_ctx, &name, token)).await;
                 let again = ended.as_ref().map_or_else(Error::is_conflict, |()| true);
-                if let Err(error) = ended {
+                if let Err(error) = ended.as_ref()
+                    && error.is_conflict()
+                {
+                    // its own reconcile wrote why it waits in the moment in which it was started: it is offered again
+                    tracing::debug!(error = %error.chain(), "the job was written while it was about to start; again");
+                } else if let Err(error) = ended {
                     tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
                 }
                 task_ctx.running.leave(&name);
