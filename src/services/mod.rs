@@ -38,6 +38,7 @@ use crate::api::design::{ApprovalPolicy, DesignSpec, Target};
 use crate::api::session::Language;
 use crate::blobs::Blobs;
 use crate::catalog::Catalog;
+use crate::catalog::overlay::Live;
 use crate::catalog::questions::Questions;
 use crate::clock::Clock;
 use crate::validator::{Defaults, Verdict};
@@ -45,7 +46,7 @@ use crate::validator::{Defaults, Verdict};
 /// Longest wait of `get_status`: below the 60 s after which common hosts give up on a tool call.
 pub const MAX_WAIT: Duration = Duration::from_secs(55);
 
-/// The judge of a design: `validator::validate` in production. A value and not a call, so that the services can be
+/// The judge of a design: `validator::validate` with the rules in force in production. A value and not a call, so that the services can be
 /// exercised with a small catalogue of rules.
 pub type Judge = Arc<dyn Fn(&DesignSpec, &Catalog, &Defaults) -> Verdict + Send + Sync>;
 
@@ -93,9 +94,9 @@ pub struct Parts {
     pub identity: Identity,
     /// plans and logs, read only
     pub blobs: Arc<dyn Blobs>,
-    /// service types
-    pub catalog: Arc<Catalog>,
-    /// the judge; `Arc::new(validator::validate)` in production
+    /// service types in force
+    pub catalog: Arc<Live<Catalog>>,
+    /// the judge; `validator::validate` with the rules in force in production
     pub judge: Judge,
     /// now
     pub clock: Arc<dyn Clock>,

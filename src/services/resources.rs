@@ -178,7 +178,8 @@ impl Services {
             Address::Catalog => self.catalog_resource(catalog::Kind::Services).await,
             Address::Questions => self.catalog_resource(catalog::Kind::Questions).await,
             Address::Service(name) => {
-                let service = self.parts().catalog.service(&name).ok_or_else(missing)?;
+                let catalog = self.parts().catalog.get();
+                let service = catalog.service(&name).ok_or_else(missing)?;
                 Ok(Resource::json(&self.service_entry(service, language)))
             }
             Address::Rules => Ok(Resource::json(&rules(self))),
@@ -250,7 +251,7 @@ impl Services {
                 return found.unwrap_or_default();
             }
             "job" => self.jobs_of_session(known.get("session_id").map(String::as_str)).await,
-            "service_type" => self.parts().catalog.service_types().into_iter().map(str::to_owned).collect(),
+            "service_type" => self.parts().catalog.get().service_types().into_iter().map(str::to_owned).collect(),
             "question" => self.questions().ids().into_iter().map(str::to_owned).collect(),
             "file" => self.file_names(known.get("session_id").map(String::as_str)).await,
             "language" => vec!["ja".to_owned(), "en".to_owned()],
