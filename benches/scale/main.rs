@@ -110,6 +110,7 @@ async fn measured(designs: usize) -> Report {
     let start = Instant::now();
     crowd::copy(&data, &wrapper, &[(draft.clone(), designs - designs / 10), (built.clone(), designs / 10)]).await;
     report.note(format!("copied in {:.0} s", start.elapsed().as_secs_f64()));
+    eprintln!("  {designs} designs are there");
 
     // restart: who answers, how long everything is looked at, what is started
     let (log, runs) = (world.dir.path().join("scale.log"), world.runs().len());
@@ -131,6 +132,7 @@ async fn measured(designs: usize) -> Report {
     let status = rpc.call("get_status", json!({ "session_id": built })).await;
     assert_eq!((&status["sync"], &status["health"]), (&json!("Synced"), &json!("Healthy")), "{status}");
 
+    eprintln!("  looked at all of them in {:.1} s", sweep.as_secs_f64());
     let names = listed(&mut rpc).await;
     let (rate, p99) = read(&server, &names).await;
     figure(&mut report, "status read, p99", p99);
@@ -151,7 +153,13 @@ async fn measured(designs: usize) -> Report {
     let planned: Vec<&String> = drafts_of(&client, &drafts).await;
     let waiting = WAITING.min(planned.len().saturating_sub(EDITS));
     futures::stream::iter(planned[..waiting].iter()).for_each_concurrent(8, |name| plan(&client, name)).await;
-    until_idle(server.pid()).await;
+    let jobs: kube::Api<TerraformJob> = kube::Api::namespaced(client.clone(), "default");
+    let deadline = Instant::now() + PATIENCE;
+    while jobs.list_metadata(&Default::default()).await.expect("jobs").items.len() < waiting {
+        assert!(Instant::now() < deadline, "the queue does not fill");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    eprintln!("  {waiting} jobs wait");
     let pending = edits(&client, &planned[waiting..waiting + EDITS.min(planned.len() - waiting)]).await;
     let pending = spread(pending).expect("samples");
     figure(&mut report, "edit to Pending, jobs waiting, p99", pending.p99);
