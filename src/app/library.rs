@@ -20,7 +20,7 @@ use crate::validator::validate;
 /// Services and rules in force.
 pub struct Library {
     catalog: Arc<Live<Catalog>>,
-    rules: Live<Rules>,
+    rules: Arc<Live<Rules>>,
     /// the overlays as they were read last
     seen: Mutex<(Files, Files)>,
 }
@@ -38,7 +38,11 @@ impl Library {
     /// # Errors
     /// When the embedded services do not load: a build that its own tests would have refused.
     pub fn shipped() -> Result<Library, catalog::Error> {
-        Ok(Library { catalog: Arc::new(Live::new(Catalog::embedded()?)), rules: Live::new(Rules::shipped()), seen: Mutex::default() })
+        Ok(Library {
+            catalog: Arc::new(Live::new(Catalog::embedded()?)),
+            rules: Arc::new(Live::new(Rules::shipped())),
+            seen: Mutex::default(),
+        })
     }
 
     /// The service types.
@@ -49,6 +53,11 @@ impl Library {
     /// The rules.
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.get()
+    }
+
+    /// The rules, as somebody who outlives a replacement wants them.
+    pub fn live_rules(&self) -> Arc<Live<Rules>> {
+        self.rules.clone()
     }
 
     /// Changes whenever a design may be judged or rendered differently.

@@ -278,6 +278,7 @@ pub(crate) fn services_with(
         identity,
         blobs,
         catalog: library.catalog(),
+        rules: library.live_rules(),
         judge: library.judge(),
         clock: Arc::new(SystemClock),
         settings: services::Settings {

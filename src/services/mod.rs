@@ -41,6 +41,7 @@ use crate::catalog::Catalog;
 use crate::catalog::overlay::Live;
 use crate::catalog::questions::Questions;
 use crate::clock::Clock;
+use crate::validator::rules::Rules;
 use crate::validator::{Defaults, Verdict};
 
 /// Longest wait of `get_status`: below the 60 s after which common hosts give up on a tool call.
@@ -96,6 +97,8 @@ pub struct Parts {
     pub blobs: Arc<dyn Blobs>,
     /// service types in force
     pub catalog: Arc<Live<Catalog>>,
+    /// rules in force, for whoever wants to read them; the judge has them already
+    pub rules: Arc<Live<Rules>>,
     /// the judge; `validator::validate` with the rules in force in production
     pub judge: Judge,
     /// now

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kube::runtime::watcher::watch_object;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::documents::{is_name, name_of};
 use super::error::{Code, Error};
@@ -22,6 +22,7 @@ use crate::api::session::Language;
 use crate::api::terraformjob::TerraformJob;
 use crate::blobs::{BlobKey, JobBlob};
 use crate::plan::PlanDetails;
+use crate::validator::rules::{AppliesTo, Definition};
 
 /// Scheme and authority-less start of every URI.
 const SCHEME: &str = "galley://";
@@ -313,13 +314,21 @@ where
         .boxed()
 }
 
-/// What the judge looks at beyond the catalogue's own schema, as far as it is data here: the suggestions of the hearing.
+/// What the judge looks at beyond the catalogue's own schema: the rules in force and the suggestions of the hearing.
 fn rules(services: &Services) -> serde_json::Value {
     let text = |rule: &crate::catalog::questions::Suggestion| {
         json!({ "id": format!("suggestion.{}", rule.id), "severity": "info", "applies_to": rule.types, "key": rule.key, "value": rule.value,
             "message": { "ja": rule.message.get(Language::Ja), "en": rule.message.get(Language::En) } })
     };
-    services.questions().suggestions().iter().map(text).collect()
+    let rules = services.parts().rules.get();
+    let rule = |rule: &Definition| {
+        let Definition { id, severity, applies_to: AppliesTo { types, pairs, design }, at, message, recommendation, why, .. } = rule;
+        let pairs: Vec<Value> = pairs.iter().map(|pair| json!({ "from": pair.from, "via": pair.via, "to": pair.to })).collect();
+        let both = |text: &crate::catalog::service::Text| json!({ "ja": text.ja, "en": text.en });
+        json!({ "id": id, "severity": severity, "applies_to": { "types": types, "pairs": pairs, "design": design }, "at": at,
+            "message": both(message), "recommendation": both(recommendation), "why": why })
+    };
+    rules.definitions().map(|(_, _, definition)| rule(definition)).chain(services.questions().suggestions().iter().map(text)).collect()
 }
 
 #[cfg(test)]

@@ -86,3 +86,26 @@ fn a_case_whose_rule_is_gone_fails() {
         }
     }
 }
+
+/// Errors that were seen in the field and that no design can ask for any more: the network is laid out so that they cannot
+/// happen. Without this a rule for them would have no bad example.
+#[test]
+fn what_the_derived_network_makes_impossible_stays_impossible() {
+    for (endpoint, subnet_is_private) in [("public", true), ("public", false), ("private", true), ("private", false)] {
+        let design = serde_json::json!({
+            "vcn": {}, "net": { "type": "subnet", "cidr_block": "10.0.4.0/24", "prohibit_public_ip": subnet_is_private },
+            "oke": { "endpoint_type": endpoint, "cni_type": "OCI_VCN_IP_NATIVE" }, "links": ["oke deployed_in net"],
+        });
+        let spec = Example(design.as_object().unwrap().clone()).spec().unwrap();
+        let validated = crate::render::tests::judge(&spec).design.unwrap();
+        let network = crate::render::network::derive(&validated, &crate::render::tests::CATALOG, crate::api::session::Language::En);
+        let at = |place| network.place("oke", place).unwrap();
+        // 400: must be a public subnet if public ip enabled.
+        assert_eq!(at(Some("endpoint")).public, endpoint == "public", "{endpoint} {subnet_is_private}");
+        // Node(s) register timeout: 6443 and 12250 to the control plane, 10250 back, path MTU discovery.
+        let ports = |nsg: &Option<String>, port: u16| network.rules.iter().any(|r| Some(&r.nsg) == nsg.as_ref() && r.ports == Some((port, port)));
+        for (place, port) in [(Some("endpoint"), 6443), (Some("endpoint"), 12250), (Some("endpoint"), 10250), (None, 6443), (None, 12250)] {
+            assert!(ports(&at(place).nsg, port), "{place:?} {port}");
+        }
+    }
+}

@@ -91,6 +91,6 @@ impl Pair {
 }
 
 /// A small architecture, written short: see `example`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct Example(pub Map<String, Value>);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::cel::{Context, Program, Value};
 use super::definition::AppliesTo;
@@ -117,11 +118,17 @@ pub(super) fn holds(rule: &Rule, scope: &Context<'_>) -> Result<bool, String> {
 }
 
 fn truth(program: &Program, scope: &Context<'_>) -> Result<bool, String> {
-    match program.execute(scope) {
-        Ok(Value::Bool(truth)) => Ok(truth),
-        Ok(other) => Err(format!("{} is not true or false", text::shown(&other))),
-        Err(error) => Err(error.to_string().chars().take(200).collect()),
+    match run(program, scope)? {
+        Value::Bool(truth) => Ok(truth),
+        other => Err(format!("{} is not true or false", text::shown(&other))),
     }
+}
+
+/// Runs one expression. The evaluator panics on some expressions it does not support; the loader refuses those it knows
+/// of, and what it does not know of is a fault of the rule as well, not the end of a judgement.
+fn run(program: &Program, scope: &Context<'_>) -> Result<Value, String> {
+    let ran = catch_unwind(AssertUnwindSafe(|| program.execute(scope)));
+    ran.map_err(|_| "the evaluator does not support it".to_owned())?.map_err(|error| error.to_string().chars().take(200).collect())
 }
 
 fn finding(rule: &Rule, scope: &Context<'_>, on: On<'_>, language: Language) -> Finding {
@@ -129,9 +136,9 @@ fn finding(rule: &Rule, scope: &Context<'_>, on: On<'_>, language: Language) -> 
     let (mut values, mut allowed) = (BTreeMap::new(), Vec::new());
     if let Ok(telling) = rule.telling() {
         for (name, program) in &telling.values {
-            values.insert(name.clone(), program.execute(scope).map_or_else(|_| "?".to_owned(), |value| text::shown(&value)));
+            values.insert(name.clone(), run(program, scope).map_or_else(|_| "?".to_owned(), |value| text::shown(&value)));
         }
-        allowed = telling.allowed.as_ref().and_then(|program| program.execute(scope).ok()).map(|v| text::members(&v)).unwrap_or_default();
+        allowed = telling.allowed.as_ref().and_then(|program| run(program, scope).ok()).map(|v| text::members(&v)).unwrap_or_default();
     }
     Finding {
         rule: definition.id.clone(),

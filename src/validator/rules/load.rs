@@ -16,6 +16,10 @@ use crate::catalog::service::Text;
 /// Largest rule file: the shipped ones are below 64 KiB; the cap keeps a bad overlay from being parsed at all.
 const MAX_FILE_BYTES: usize = 256 * 1024;
 
+/// First parts of ids that mean something to others: an error of `structure` or `config` is refused at the door, and the
+/// rest are said by code.
+const RESERVED: &[&str] = &["structure", "config", "rules", "suggestion", "contradiction", "naming", "render", "override"];
+
 impl Shelf {
     pub(super) fn new(rules: Vec<Arc<Rule>>, facts: Facts) -> Shelf {
         let mut root = Context::default();
@@ -34,7 +38,7 @@ impl Shelf {
                 design.push(at);
             }
         }
-        Shelf { rules, by_type, pairs, design, facts, root }
+        Shelf { rules, by_type, pairs, design, facts, root, fault: None }
     }
 }
 
@@ -124,6 +128,9 @@ fn one(rule: &Rule, shelf: &Shelf, catalog: &Catalog) -> Result<(), Fault> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     if id.split('.').filter(|part| !part.is_empty()).count() != 2 || !id.chars().all(fits) {
         return Err((None, "has an id that is not `<theme>.<what-must-hold>` in a-z, 0-9 and `-`".to_owned()));
+    }
+    if RESERVED.iter().any(|family| id.split('.').next() == Some(*family)) {
+        return Err((None, format!("has an id of one of the families {}, which are Galley's own", RESERVED.join(", "))));
     }
     let scope = match (types.is_empty(), pairs.is_empty(), design) {
         (false, true, false) => Scope::Component,

@@ -104,6 +104,8 @@ struct Shelf {
     facts: Facts,
     /// functions and facts
     root: Context<'static>,
+    /// why there are no rules, when they could not be read
+    fault: Option<String>,
 }
 
 /// The rules in force. Cheap to clone. `default()` has none.
@@ -149,8 +151,8 @@ impl Rules {
     }
 
     /// What is wrong with rules or services that are not in force.
-    pub fn problems(&self) -> &[String] {
-        &self.problems
+    pub fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().chain(&self.shelf().fault).map(String::as_str)
     }
 
     /// Every rule: file, theme, definition, in the order of files and rules.
@@ -185,7 +187,17 @@ impl Rules {
     fn shelf(&self) -> &Shelf {
         self.shelf.get_or_init(|| {
             let files = if self.shipped { EMBEDDED } else { &[] };
-            load::shelf(files).unwrap_or_else(|_| Shelf::new(Vec::new(), Facts::default()))
+            let nothing = |error: Error| Shelf { fault: Some(error.to_string()), ..Shelf::new(Vec::new(), Facts::default()) };
+            let shelf = load::shelf(files).unwrap_or_else(nothing);
+            // Examples are for tests; a server that runs for months need not remember them.
+            let bare = |rule: Arc<Rule>| match Arc::try_unwrap(rule) {
+                Ok(rule) => Arc::new(Rule {
+                    definition: Definition { good: Example::default(), bad: Example::default(), ..rule.definition },
+                    ..rule
+                }),
+                Err(shared) => shared,
+            };
+            Shelf { rules: shelf.rules.into_iter().map(bare).collect(), ..shelf }
         })
     }
 }

@@ -149,6 +149,7 @@ fn what_must_not_run_is_refused_with_file_and_line() {
         ("good: { compute: { ocpus: 1 } }", "good: { compute: 3 }", "line 13: rule trial.one has a bad example", "an example that is none"),
         ("bad: { compute: { ocpus: 4 } }", "bad: { compute: { ocpus: 4, ocpus: 5 } }", "trial.yaml", "a key twice"),
         ("id: trial.one", "id: Trial One", "line 3", "an id that is none"),
+        ("id: trial.one", "id: structure.one", "Galley's own", "an id that would be refused at the door"),
     ];
     for (old, new, expected, reason) in rows {
         let text = GOOD.replace(old, new);
