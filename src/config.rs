@@ -276,7 +276,9 @@ impl Settings {
             sandbox_idle: layers.parse("sandbox_idle", seconds(1, 86_400))?,
             // A day: beyond it nobody waits. Ten seconds: for whoever tries the limit out.
             job_time_limit: layers.parse("job_time_limit", seconds(10, 86_400))?,
-            memory: layers.optional("memory_mb", |text| megabytes(256)(text).map(|_| text.to_owned()))?.and_then(|text| megabytes(256)(&text).ok()),
+            memory: layers
+                .optional("memory_mb", |text| megabytes(256)(text).map(|_| text.to_owned()))?
+                .and_then(|text| megabytes(256)(&text).ok()),
             disk: layers.parse("disk_mb", megabytes(256))?,
             warnings: layers.warnings(),
             origins: layers.origins(),

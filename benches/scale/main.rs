@@ -144,7 +144,8 @@ async fn measured(designs: usize) -> Report {
     let (binary, starts) = held_terraform(world.dir.path(), &hold);
     std::fs::write(&hold, "").expect("hold");
     let log = world.dir.path().join("queue.log");
-    let environment = [("GALLEY_TERRAFORM_BIN", binary.to_str().expect("text")), ("GALLEY_MAX_TERRAFORM", "1"), ("GALLEY_SANDBOX_IDLE", "2")];
+    let environment =
+        [("GALLEY_TERRAFORM_BIN", binary.to_str().expect("text")), ("GALLEY_MAX_TERRAFORM", "1"), ("GALLEY_SANDBOX_IDLE", "2")];
     let mut server = Bare::start(&data, &log, &environment);
     server.answer().await;
     until_idle(server.pid()).await;
@@ -244,7 +245,8 @@ async fn edits(client: &kube::Client, names: &[&String]) -> Vec<Duration> {
         plan(client, name).await;
         let accepted = Instant::now();
         loop {
-            let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").expect("the watch goes on").expect("an event");
+            let event =
+                tokio::time::timeout(PATIENCE, events.next()).await.expect("in time").expect("the watch goes on").expect("an event");
             let (WatchEvent::Added(job) | WatchEvent::Modified(job)) = event else { continue };
             if job.spec.design_ref == **name {
                 samples.push(accepted.elapsed());

@@ -206,7 +206,8 @@ impl Core {
 
     /// Draws a design as the exports do, with what the judge says of it now.
     fn diagram(&self, settings: &Settings) -> Diagram {
-        let (knowledge, catalog, region) = (Expertise::new(self.library.clone(), settings), self.library.catalog(), settings.region.clone());
+        let (knowledge, catalog, region) =
+            (Expertise::new(self.library.clone(), settings), self.library.catalog(), settings.region.clone());
         Arc::new(move |design, title, language| {
             let verdict = controllers::Knowledge::validate(&knowledge, &design.spec, language);
             Some(render::export::svg(&render::export::Subject {

@@ -28,7 +28,8 @@ pub async fn adopt(server: &Server, args: AdoptArgs, screen: Screen) -> Result<E
         return show(server, &name, screen).await;
     }
     let resources = pairs(&resources, screen)?;
-    let what = if search { "adopt --search".to_owned() } else { format!("adopt {}", resources.keys().cloned().collect::<Vec<_>>().join(" ")) };
+    let what =
+        if search { "adopt --search".to_owned() } else { format!("adopt {}", resources.keys().cloned().collect::<Vec<_>>().join(" ")) };
     ask(server, &name, Rescue { id: new_id(), action: RescueAction::Adopt, serial: None, resources }, &what, yes, screen).await
 }
 

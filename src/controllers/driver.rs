@@ -55,7 +55,11 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
 
     let jobs = Controller::new(metadata::<TerraformJob>(&ctx), watcher::Config::default());
     let stop_jobs = stop(jobs.store(), &shutdown);
-    let jobs = jobs.with_config(config.clone()).graceful_shutdown_on(stop_jobs).run(|bell, ctx| measures::timed("job", job::reconcile(bell, ctx)), policy, ctx.clone()).for_each(log);
+    let jobs = jobs
+        .with_config(config.clone())
+        .graceful_shutdown_on(stop_jobs)
+        .run(|bell, ctx| measures::timed("job", job::reconcile(bell, ctx)), policy, ctx.clone())
+        .for_each(log);
 
     let approvals = Controller::new(guarded(&ctx), watcher::Config::default());
     let (store, known) = (approvals.store(), Arc::new(Known::default()));

@@ -68,7 +68,10 @@ impl Disk {
     }
     /// What a job that may not start for lack of disk tells.
     pub fn wait_reason(&self) -> String {
-        format!("the data directory reached its bound of {} MB: delete sessions that are done with, or raise GALLEY_DISK_MB", self.limit >> 20)
+        format!(
+            "the data directory reached its bound of {} MB: delete sessions that are done with, or raise GALLEY_DISK_MB",
+            self.limit >> 20
+        )
     }
     fn note(&self, seen: &DiskUse) -> Pressure {
         let total: u64 = seen.parts.iter().map(|(_, bytes)| bytes).sum();
@@ -155,8 +158,7 @@ pub async fn prune_jobs(ctx: &Ctx, design: &str, uid: &str, status: &DesignStatu
             || status.outcome.as_ref().and_then(|outcome| outcome.job.as_deref()) == Some(name)
             || status.active_job.as_deref() == Some(name)
     };
-    let mut old: Vec<TerraformJob> =
-        list.items.into_iter().filter(|job| job.spec.design_uid == uid && job.phase().is_terminal()).collect();
+    let mut old: Vec<TerraformJob> = list.items.into_iter().filter(|job| job.spec.design_uid == uid && job.phase().is_terminal()).collect();
     old.sort_by_key(|job| std::cmp::Reverse(job.creation_timestamp().map(|time| time.0)));
     let digests: Vec<String> = old.iter().take(keep).map(|job| job.spec.digest.clone()).collect();
     for job in old.into_iter().skip(keep) {

@@ -462,9 +462,8 @@ async fn a_person_adopts_what_the_cloud_holds_and_no_state_knows() {
     house.rescue("s-1", json!({ "id": "2", "action": "Adopt" })).await;
     let record = house.rescued("s-1", "2").await;
     assert!(record.done && record.message.contains("oci_core_vcn.b (id-oci_core_vcn.b)"), "{record:?}");
-    let design = house
-        .until("s-1", "a plan that imports", |status, _| status.plan.as_ref().is_some_and(|plan| !plan.imports.is_empty()))
-        .await;
+    let design =
+        house.until("s-1", "a plan that imports", |status, _| status.plan.as_ref().is_some_and(|plan| !plan.imports.is_empty())).await;
     assert_eq!(design.status.unwrap().plan.unwrap().imports["oci_core_vcn.b"], "id-oci_core_vcn.b");
     assert!(house.told("RescueRefused").await && house.told("Adopted").await);
 }
@@ -482,10 +481,11 @@ async fn a_state_that_is_put_back_is_looked_at_before_anything_is_planned() {
     let refreshes = house.runs(Action::Refresh);
     house.rescue("s-1", json!({ "id": "2", "action": "RestoreState", "serial": 1 })).await;
     assert!(house.rescued("s-1", "2").await.done);
-    house.world_until("the cloud is looked at", |world| {
-        world.runs.iter().filter(|(action, _)| *action == Action::Refresh).count() > refreshes
-    })
-    .await;
+    house
+        .world_until("the cloud is looked at", |world| {
+            world.runs.iter().filter(|(action, _)| *action == Action::Refresh).count() > refreshes
+        })
+        .await;
     let design = house.rests("s-1", "AwaitingApproval").await;
     let (before, after) = (waiting.status.unwrap().state.unwrap(), design.status.unwrap().state.unwrap());
     assert!(after.serial > before.serial, "{after:?}");
@@ -550,7 +550,8 @@ async fn a_full_disk_starts_nothing_but_what_destroys() {
     full.store(1000, std::sync::atomic::Ordering::Relaxed);
     let house = house.open();
     house.components("s-1", &["a", "b"]).await;
-    let waits = |status: &crate::api::DesignStatus, _: &Design| status.wait_reason.as_ref().is_some_and(|why| why.contains("GALLEY_DISK_MB"));
+    let waits =
+        |status: &crate::api::DesignStatus, _: &Design| status.wait_reason.as_ref().is_some_and(|why| why.contains("GALLEY_DISK_MB"));
     house.until("s-1", "waits for disk", waits).await;
     house.edit("s-1", json!({ "desiredState": "Destroyed" })).await;
     let design = house.rests("s-1", "AwaitingApproval").await;

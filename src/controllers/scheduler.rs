@@ -211,7 +211,8 @@ mod tests {
     fn memory_bounds_what_runs_and_one_always_may() {
         let scheduler = Scheduler::new(4);
         scheduler.fit(2);
-        let started: usize = (0..4).map(|number| scheduler.offer(candidate(&format!("j{number}"), &format!("s{number}"), number)).start.len()).sum();
+        let started: usize =
+            (0..4).map(|number| scheduler.offer(candidate(&format!("j{number}"), &format!("s{number}"), number)).start.len()).sum();
         assert_eq!((started, scheduler.counts(), scheduler.is_short_of_memory()), (2, (2, 2), true));
         scheduler.fit(0);
         assert!(scheduler.done("j0").is_empty(), "the one that runs is as many as fit");

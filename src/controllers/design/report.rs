@@ -267,7 +267,9 @@ pub fn conclude(rest: &Rest) -> Conclusion {
         )),
         Rest::OwnerUnknown { job } => stalled(said(
             Reason::OwnerUnknown,
-            format!("the owner of job {job} cannot be proven dead; make sure no terraform runs for it, then a person with the approver credential types `galley force-unlock`"),
+            format!(
+                "the owner of job {job} cannot be proven dead; make sure no terraform runs for it, then a person with the approver credential types `galley force-unlock`"
+            ),
         )),
         Rest::Error { reason, who, message } => match who {
             WhoActs::Stalled => stalled(said(*reason, message.clone())),

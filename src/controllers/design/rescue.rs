@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
+use super::super::Error;
 use super::super::announce::{self, Happening};
 use super::super::documents::{patch_status, value};
-use super::super::Error;
 use super::act::{Done, Hands};
 use super::observe::Job;
 use crate::api::design::{ChangeAction, DesignStatus, InFlight, Outcome, Rescue, RescueAction, RescueRecord};
@@ -99,8 +99,10 @@ impl Hands<'_> {
             }
             Restored::InUse => return Ok(Err("a Terraform process works in this design's directory: wait for its end".to_owned())),
         };
-        let message =
-            format!("state {serial} holds again as serial {} with {} resources; the cloud is looked at next", record.serial, record.resources);
+        let message = format!(
+            "state {serial} holds again as serial {} with {} resources; the cloud is looked at next",
+            record.serial, record.resources
+        );
         let mut status = self.fetched.status.clone();
         status.outcome.get_or_insert_with(Outcome::default).unknown = true;
         (status.plan, status.last_failure, status.apply_started) = (None, None, true);
@@ -115,7 +117,9 @@ impl Hands<'_> {
         };
         let (name, old) = (job.name_any(), job.status.clone().unwrap_or_default());
         if old.reason != Some(Reason::OwnerUnknown) {
-            return Ok(Err(format!("job {name} is not locked by an unknown owner; cancel it instead: spec.cancel of the job, or cancel_job")));
+            return Ok(Err(format!(
+                "job {name} is not locked by an unknown owner; cancel it instead: spec.cancel of the job, or cancel_job"
+            )));
         }
         let Recovered::Dead { state, in_flight, created, not_attempted, .. } =
             self.ctx.runner.seize(&self.fetched.uid, &name, job.spec.action).await?

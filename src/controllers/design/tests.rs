@@ -436,13 +436,24 @@ fn a_rescue_comes_before_everything_but_the_end_of_a_job() {
         rescue: Some(Rescue { id: "1".into(), action, serial: None, resources: Default::default() }),
         ..desired
     };
-    let running = super::observe::Observed { job: super::observe::Job::There(Box::new(job(Action::Apply, JobPhase::Running))), ..fresh().state(1).applied(DIGEST) };
-    let ended = super::observe::Observed { job: super::observe::Job::There(Box::new(job(Action::Apply, JobPhase::Interrupted))), ..fresh().state(1).applied(DIGEST) };
+    let running = super::observe::Observed {
+        job: super::observe::Job::There(Box::new(job(Action::Apply, JobPhase::Running))),
+        ..fresh().state(1).applied(DIGEST)
+    };
+    let ended = super::observe::Observed {
+        job: super::observe::Job::There(Box::new(job(Action::Apply, JobPhase::Interrupted))),
+        ..fresh().state(1).applied(DIGEST)
+    };
     for (reason, desired, observed, rescues) in [
         ("a person unlocks an open job", asking(RescueAction::ForceUnlock, present(true)), running.clone(), true),
         ("a state is not put back under a running job", asking(RescueAction::RestoreState, present(true)), running.clone(), false),
         ("what a job left is folded in first", asking(RescueAction::ForceUnlock, present(true)), ended, false),
-        ("nothing is started by it, so a suspended design has it, too", asking(RescueAction::Adopt, present(true).suspended()), fresh().state(1).applied(DIGEST), true),
+        (
+            "nothing is started by it, so a suspended design has it, too",
+            asking(RescueAction::Adopt, present(true).suspended()),
+            fresh().state(1).applied(DIGEST),
+            true,
+        ),
         ("also while everything is to go", asking(RescueAction::RestoreState, absent(true)), fresh().state(1).applied(DIGEST), true),
         ("nobody asks", present(true), running, false),
     ] {

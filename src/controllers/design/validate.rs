@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::super::inputs::Inputs;
 use super::super::{Knowledge, Settings};
 use super::fetch::{Fetched, Tools};
-use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, Rescue, STATUS_LIST_LIMIT, Severity};
 use crate::api::Time;
+use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, Rescue, STATUS_LIST_LIMIT, Severity};
 use crate::api::session::Language;
 use crate::render::{RenderContext, Rendered};
 

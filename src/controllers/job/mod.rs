@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::documents::{get, patch_status, set_finalizer, value};
-use super::scheduler::Candidate;
 use super::announce::{self, Happening};
+use super::documents::{get, patch_status, set_finalizer, value};
 use super::retention::Pressure;
+use super::scheduler::Candidate;
 use super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, gate, measures};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{JOB_FINALIZER, TerraformJob, TerraformJobStatus};

@@ -236,7 +236,8 @@ async fn many_designs_share_one_copy_of_a_provider_also_while_it_runs() {
     packed_provider(mirror.path());
     let cli_config = format!("provider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n", mirror.path());
     let bench = Bench::with(|options| options.cli_config = cli_config);
-    let text = "terraform {\n  required_providers {\n    fake = {\n      source = \"acme/fake\"\n    }\n  }\n}\nresource \"fake_thing\" \"a\" {}";
+    let text =
+        "terraform {\n  required_providers {\n    fake = {\n      source = \"acme/fake\"\n    }\n  }\n}\nresource \"fake_thing\" \"a\" {}";
     // what is planned afterwards fails, because the provider speaks no protocol; init is what is looked at
     let init = async |uid: &str| {
         let done = bench.run(bench.input(uid, "plan", Action::Plan, text).await).await.unwrap();

@@ -194,8 +194,14 @@ async fn an_earlier_state_that_is_put_back_is_the_newest_and_one_that_is_not_kep
     let after = bench.runner.state("u1").await.unwrap().unwrap();
     assert_eq!(after.record, record, "file and mirror agree");
     std::fs::write(bench.work("u1").join("terraform.tfstate"), b"{").unwrap();
-    let Restored::Done(again) = bench.runner.restore("u1", before.record.serial, record.serial).await.unwrap() else { panic!("it is kept") };
-    assert_eq!((again.resources, bench.runner.state("u1").await.unwrap().unwrap().record.serial), (2, record.serial + 1), "also over a torn file");
+    let Restored::Done(again) = bench.runner.restore("u1", before.record.serial, record.serial).await.unwrap() else {
+        panic!("it is kept")
+    };
+    assert_eq!(
+        (again.resources, bench.runner.state("u1").await.unwrap().unwrap().record.serial),
+        (2, record.serial + 1),
+        "also over a torn file"
+    );
 }
 
 #[tokio::test]
