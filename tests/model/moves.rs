@@ -51,8 +51,10 @@ pub fn desired(model: &Model, design: &Design) -> Desired {
         suspended: design.spec.suspended,
         policy: model.policy,
         drift_interval: model.drift_interval,
+        started: None,
         request_key: request.as_ref().map(|request| request.id.clone()).or(handled),
         request,
+        rescue: None,
         goal,
         findings: None,
         rendered: None,
@@ -300,6 +302,8 @@ impl World {
                 };
                 status = settle(&status, job, &with);
             }
+            // nobody intervenes in the model: desired() never asks for it
+            Decision::Rescue => {}
             Decision::DropIntent => status = drop_intent(&status),
             Decision::CancelJob { .. } => {
                 let Job::There(job) = &looked.job else { return };
