@@ -114,9 +114,7 @@ fn weather(plan: &Plan, grows: bool) -> io::Result<()> {
             std::thread::sleep(Duration::from_millis(number as u64));
             Ok(())
         }
-        Some("flaky") if plan.writes.fetch_add(1, Ordering::Relaxed) % number == number - 1 => {
-            Err(io::Error::from_raw_os_error(libc::EIO))
-        }
+        Some("flaky") if plan.writes.fetch_add(1, Ordering::Relaxed) % number == number - 1 => Err(io::Error::from_raw_os_error(libc::EIO)),
         _ => Ok(()),
     }
 }

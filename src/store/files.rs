@@ -73,12 +73,10 @@ impl Tree {
         faults::file(self.label, key, "put.before")?;
         let temporary =
             directory.join(format!("{}{}-{}", self.temporary_prefix(), std::process::id(), self.counter.fetch_add(1, Ordering::Relaxed)));
-        let written = write_synced(&temporary, bytes)
-            .and_then(|()| faults::file(self.label, key, "put.written"))
-            .and_then(|()| {
-                faults::replacing(&path);
-                fs::rename(&temporary, &path)
-            });
+        let written = write_synced(&temporary, bytes).and_then(|()| faults::file(self.label, key, "put.written")).and_then(|()| {
+            faults::replacing(&path);
+            fs::rename(&temporary, &path)
+        });
         if let Err(error) = written {
             // Best effort: on a full disk the leftover would make things worse.
             let _ = fs::remove_file(&temporary);

@@ -221,7 +221,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// Turns an IO error into ours.
 pub(super) fn io_error(verb: &str) -> impl FnOnce(io::Error) -> Error {
     let verb = verb.to_owned();
-    move |source| Error::Io { verb, source }
+    move |source| Error::Io { verb, source: crate::blobs::advised(source) }
 }
 
 /// One path segment of a uid or a job name, as in blob keys.

@@ -25,7 +25,11 @@ pub struct Kept {
 impl Kept {
     pub fn of(world: &World, uid: &str) -> Option<Kept> {
         let mirror = world.mirrored(uid);
-        let version = world.file_version(uid).into_iter().chain(mirror.iter().map(|(version, _)| version.clone())).max_by_key(|(_, serial)| *serial)?;
+        let version = world
+            .file_version(uid)
+            .into_iter()
+            .chain(mirror.iter().map(|(version, _)| version.clone()))
+            .max_by_key(|(_, serial)| *serial)?;
         let torn = world.file_version(uid).is_none();
         let before = world.before_the_cut(uid).filter(|_| torn).unwrap_or_default();
         let held = mirror.map(|(_, addresses)| addresses).unwrap_or_default();
@@ -69,7 +73,7 @@ impl Person<'_> {
         if kept.lost.len() > IN_FLIGHT {
             self.wrong(format!("recorded, not mirrored and lost: {:?}", kept.lost));
         }
-        let (state, named) = (self.world.in_state(&uid).unwrap_or_default(), named(design));
+        let (state, named) = (self.world.known(&uid), named(design));
         let cloud: BTreeSet<String> = self.world.in_cloud(&uid).into_keys().collect();
         for address in kept.lost.iter().filter(|address| cloud.contains(*address)) {
             if !state.contains(address) && !named.contains(address) {
@@ -80,7 +84,8 @@ impl Person<'_> {
 
     /// A job that runs holds the gate of its session.
     pub async fn check_gate(&mut self) -> Result<(), kube::Error> {
-        let running = |jobs: Vec<TerraformJob>| jobs.into_iter().find(|job| job.phase() == JobPhase::Running).and_then(|job| job.metadata.name);
+        let running =
+            |jobs: Vec<TerraformJob>| jobs.into_iter().find(|job| job.phase() == JobPhase::Running).and_then(|job| job.metadata.name);
         let Some(name) = running(self.jobs().list(&Default::default()).await?.items) else { return Ok(()) };
         let session = self.sessions().get_opt(&self.name).await?;
         let holder = session.and_then(|session| session.status).and_then(|status| status.active_operation).map(|active| active.name);
@@ -103,18 +108,28 @@ impl Person<'_> {
     }
 
     /// Whatever is in the cloud is in the state, or named; and what is only named cannot be more than was in flight.
-    pub fn check_named(&mut self, design: &Design) {
-        let Some(uid) = design.metadata.uid.clone() else { return };
-        self.check_mirror(design);
-        let (state, named) = (self.world.in_state(&uid).unwrap_or_default(), named(design));
+    /// Nothing may run meanwhile: what was seen counts only if the design still rests after the look.
+    pub async fn check_named(&mut self, design: &Design) -> Result<(), kube::Error> {
+        let Some(uid) = design.metadata.uid.clone() else { return Ok(()) };
+        let (state, named) = (self.world.known(&uid), named(design));
         let cloud: Vec<String> = self.world.in_cloud(&uid).into_keys().filter(|address| !address.contains(':')).collect();
         let unrecorded: Vec<String> = cloud.into_iter().filter(|address| !state.contains(address)).collect();
-        if unrecorded.len() > IN_FLIGHT {
+        let unnamed: Vec<&String> = unrecorded.iter().filter(|address| !named.contains(*address)).collect();
+        if unnamed.is_empty() && unrecorded.len() <= IN_FLIGHT {
+            self.check_mirror(design);
+            return Ok(());
+        }
+        let now = self.designs().get_opt(&self.name).await?;
+        let rests = now
+            .and_then(|now| now.status)
+            .is_some_and(|now| now.active_job.is_none() && Some(&now.plan) == design.status.as_ref().map(|status| &status.plan));
+        if rests && unrecorded.len() > IN_FLIGHT {
             self.wrong(format!("{} resources are in the cloud and in no state: {unrecorded:?}", unrecorded.len()));
         }
-        for address in unrecorded.iter().filter(|address| !named.contains(*address)) {
+        for address in unnamed.into_iter().filter(|_| rests) {
             self.wrong(format!("{address} is in the cloud, in no state and not named"));
         }
+        Ok(())
     }
 
     /// What must hold when all is done.

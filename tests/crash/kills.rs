@@ -58,7 +58,8 @@ pub async fn run(
         person.fulfil(wish).await;
     }
     person.check_end(expected).await;
-    let (violations, recoveries, uid) = (std::mem::take(&mut person.violations), std::mem::take(&mut person.recoveries), person.uid.clone());
+    let (violations, recoveries, uid) =
+        (std::mem::take(&mut person.violations), std::mem::take(&mut person.recoveries), person.uid.clone());
     deaths += person.deaths;
     world.kill();
     let cloud = uid.map(|uid| world.in_cloud(&uid).into_keys().collect()).unwrap_or_default();
@@ -106,8 +107,7 @@ pub fn sample(known: &[Known], wanted: usize, seed: u64) -> Vec<Kill> {
     for (scenario, known) in known.iter().enumerate() {
         for (point, count) in &known.counts {
             let blows = blows(point);
-            let mut nths: Vec<usize> =
-                vec![1 + random.next() % count, *count, 1, 1 + random.next() % count, 1 + random.next() % count];
+            let mut nths: Vec<usize> = vec![1 + random.next() % count, *count, 1, 1 + random.next() % count, 1 + random.next() % count];
             nths.dedup();
             let turn = random.next();
             for (round, nth) in nths.into_iter().enumerate() {

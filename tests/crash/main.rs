@@ -6,7 +6,7 @@
 //! purpose must be caught by the same checks.
 //! `GALLEY_CRASH_POINTS` (200), `GALLEY_CRASH_SEED` (1), `GALLEY_CRASH_WORKERS` (3), `GALLEY_CRASH_PARTS`
 //! (`kills,storms,mutants`) and `GALLEY_CRASH_ONLY` (`scenario point:nth:blow`, or a storm's or mutant's name) say how much
-//! and which; `GALLEY_CRASH_LOGS` is a directory for the logs of what went wrong.
+//! and which; `GALLEY_CRASH_LOGS` is a directory for the logs of what went wrong, `GALLEY_CRASH_BINARY` a Galley built elsewhere.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "a test program")]
 
 mod checks;

@@ -40,8 +40,6 @@ pub struct Person<'a> {
     pub name: String,
     pub uid: Option<String>,
     pub violations: Vec<String>,
-    /// what the server said when it refused something
-    pub refusals: Vec<String>,
     pub deaths: usize,
     /// from each restart to the first turn of a controller
     pub recoveries: Vec<Duration>,
@@ -65,7 +63,6 @@ impl<'a> Person<'a> {
             name: name.to_owned(),
             uid,
             violations: vec![],
-            refusals: vec![],
             deaths: 0,
             recoveries: vec![],
             kept: None,
@@ -119,7 +116,6 @@ impl<'a> Person<'a> {
                 Ok(true) => return,
                 Ok(false) => {}
                 // an answer that says no, or no answer: the world is read again
-                Err(kube::Error::Api(status)) if !self.refusals.contains(&status.message) => self.refusals.push(status.message.clone()),
                 Err(_) => {}
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -194,7 +190,7 @@ impl<'a> Person<'a> {
             ("Suspended" | "PlanReady", _) => {}
             ("AwaitingApproval", _) => self.approve(&design).await?,
             ("InFlightUnconfirmed", _) => {
-                self.delete_by_hand(&design);
+                self.delete_by_hand(&design).await?;
                 self.ask("Retry").await?;
             }
             ("PlanExpired", _) => self.ask("Plan").await?,
@@ -248,7 +244,10 @@ impl<'a> Person<'a> {
     }
 
     async fn edit(&mut self, patch: Value) -> Answer<()> {
-        let edited = self.designs().patch(&self.name, &PatchParams::default(), &Patch::Merge(json!({ "spec": patch }))).await?;
+        // only the approver may lower a policy
+        let designs =
+            if patch["policy"].is_null() { self.designs() } else { Api::default_namespaced(self.world.kube(APPROVER).expect("client")) };
+        let edited = designs.patch(&self.name, &PatchParams::default(), &Patch::Merge(json!({ "spec": patch }))).await?;
         self.acknowledged.push((edited.metadata.generation.unwrap_or_default(), patch));
         Ok(())
     }
@@ -271,7 +270,7 @@ impl<'a> Person<'a> {
     /// Approves the plan that was read, unless that was done already. Looks around first: nothing runs now. Before the
     /// very first approval one of another plan is given, which must be refused.
     async fn approve(&mut self, design: &Design) -> Answer<()> {
-        self.check_named(design);
+        self.check_named(design).await?;
         let status = design.status.clone().unwrap_or_default();
         let Some(plan) = status.plan.filter(|plan| Some(plan.generation) == design.metadata.generation) else { return Ok(()) };
         if status.outcome.is_some_and(|outcome| outcome.unknown) {
@@ -307,10 +306,10 @@ impl<'a> Person<'a> {
     }
 
     /// What the status asks a person for before a destroy goes on: look for the named resources and delete them.
-    fn delete_by_hand(&mut self, design: &Design) {
-        self.check_named(design);
-        let Some(uid) = design.metadata.uid.clone() else { return };
-        let state = self.world.in_state(&uid).unwrap_or_default();
+    async fn delete_by_hand(&mut self, design: &Design) -> Answer<()> {
+        self.check_named(design).await?;
+        let Some(uid) = design.metadata.uid.clone() else { return Ok(()) };
+        let state = self.world.known(&uid);
         for (address, ids) in self.world.in_cloud(&uid) {
             if !address.contains(':') && !state.contains(&address) {
                 for id in ids {
@@ -318,6 +317,7 @@ impl<'a> Person<'a> {
                 }
             }
         }
+        Ok(())
     }
 }
 

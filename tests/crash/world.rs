@@ -13,6 +13,11 @@ pub const APPROVER: &str = "approver-token-93be77c1d4";
 /// A start under load; a server that needs longer is stuck.
 const START: Duration = Duration::from_secs(30);
 
+thread_local! {
+    /// What is told on this thread: the log of its worlds is kept under this name where `GALLEY_CRASH_LOGS` says.
+    pub static STORY: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
+}
+
 pub struct World {
     dir: tempfile::TempDir,
     child: Option<Child>,
@@ -121,7 +126,7 @@ impl World {
     /// `galley serve` on the data of this world, not started yet.
     pub fn command(&self, fault: Option<&str>) -> std::io::Result<Command> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("server.log"))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_galley"));
+        let mut command = Command::new(binary());
         command
             .arg("serve")
             .env("GALLEY_DATA_DIR", self.data())
@@ -142,6 +147,10 @@ impl World {
                 Some(order) => command.env(variable, order),
                 None => command.env_remove(variable),
             };
+        }
+        // what is meant for the harness is no setting
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GALLEY_CRASH_")) {
+            command.env_remove(name);
         }
         command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         Ok(command)
@@ -228,6 +237,16 @@ impl World {
         addresses(&self.state(&self.state_file(uid))?)
     }
 
+    /// Addresses of the newest whole state: the file, or the mirror that takes the place of a torn one.
+    pub fn known(&self, uid: &str) -> BTreeSet<String> {
+        let mirrored = self.mirrored(uid);
+        match (self.in_state(uid), mirrored) {
+            (Some(file), Some(((_, serial), _))) if self.file_version(uid).is_some_and(|(_, newest)| newest >= serial) => file,
+            (_, Some((_, held))) => held,
+            (file, None) => file.unwrap_or_default(),
+        }
+    }
+
     /// Version of the state file; None when it is torn or absent.
     pub fn file_version(&self, uid: &str) -> Option<Version> {
         version(&self.state(&self.state_file(uid))?)
@@ -262,6 +281,11 @@ impl World {
     }
 }
 
+/// The program under test: the one built with this harness, or the copy that `GALLEY_CRASH_BINARY` names.
+pub fn binary() -> PathBuf {
+    std::env::var_os("GALLEY_CRASH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_galley").into(), PathBuf::from)
+}
+
 /// The real one.
 pub fn terraform() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -281,6 +305,9 @@ fn addresses(state: &Value) -> Option<BTreeSet<String>> {
 impl Drop for World {
     fn drop(&mut self) {
         self.kill();
+        if let (Some(dir), Some(story)) = (std::env::var_os("GALLEY_CRASH_LOGS"), STORY.with_borrow(Clone::clone)) {
+            let _ = std::fs::write(PathBuf::from(dir).join(format!("{}.log", story.replace(' ', "-"))), self.log());
+        }
         // whatever still works in this directory belongs to this world
         for (pid, _) in self.processes() {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);

@@ -180,3 +180,26 @@ async fn a_spawn_that_fails_leaves_nothing_that_looks_like_an_apply() {
     assert!(!bench.state_file("u1").exists() && bench.mirrored("u1").is_empty());
     assert!(bench.runner.state("u1").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_plan_that_ignores_every_signal_is_killed_soon_after_its_server_died() {
+    let scripts = tempfile::tempdir().unwrap();
+    let wrapper =
+        script(scripts.path(), "[ \"$1\" = plan ] || exec /usr/local/bin/terraform \"$@\"\ntrap '' INT TERM\nwhile :; do sleep 1; done\n");
+    let bench = Bench::with(|options| options.binary = wrapper);
+    let input = bench.input("u1", "plan", Action::Plan, &slow_chain(1, "0")).await;
+    let mut started = bench.start(input);
+    let owner = started.owner().await;
+    started.task.abort();
+    let began = std::time::Instant::now();
+    let deadline = began + std::time::Duration::from_secs(20);
+    let found = loop {
+        let found = bench.runner.recover("u1", "plan", Action::Plan, Some(&owner)).await.unwrap();
+        if found != Recovered::StillAlive || std::time::Instant::now() > deadline {
+            break found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert!(matches!(found, Recovered::Dead { .. }), "{found:?}");
+    eventually("nothing of it is left", || super::super::owner::leftovers(&bench.work("u1")).is_empty()).await;
+}

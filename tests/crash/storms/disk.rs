@@ -16,32 +16,39 @@ const HELD: Duration = Duration::from_secs(3);
 pub async fn during_an_apply(base: &Base, how: &'static str, advice: &str) -> std::io::Result<Blown> {
     let mut world = begin(base).await?;
     slow(&world, base, Duration::from_millis(600));
-    let disk = world.file("weather").join("disk");
+    let (disk, server) = (world.file("weather").join("disk"), world.base().to_owned());
     let storm = when_it_runs(&world, "apply", move || {
         std::thread::sleep(Duration::from_millis(200));
         std::fs::write(&disk, how).expect("weather");
+        let said = super::refusal(&server);
         std::thread::sleep(HELD);
         std::fs::remove_file(&disk).expect("weather");
+        said
     });
-    let mut bad = settle_down(&mut world, base, Some(advice)).await;
-    if !storm.join().unwrap_or(false) {
-        bad.push("there was no apply".to_owned());
-    }
+    let mut bad = settle_down(&mut world, base).await;
+    bad.extend(advised(storm.join(), advice));
     Ok(Blown::Through(bad))
 }
 
+/// An edit in the middle of a storm was refused with words that help.
+fn advised(said: std::thread::Result<Option<Option<String>>>, advice: &str) -> Option<String> {
+    match said {
+        Ok(Some(Some(said))) if said.contains(advice) => None,
+        Ok(Some(said)) => Some(format!("an edit is not refused with {advice:?}: {said:?}")),
+        Ok(None) => Some("there was no apply".to_owned()),
+        Err(_) => Some("the storm itself failed".to_owned()),
+    }
+}
+
 /// The edit is made, whatever it takes; then everything holds, the mirror has caught up, and it survives a restart.
-async fn settle_down(world: &mut World, base: &Base, advice: Option<&str>) -> Vec<String> {
+async fn settle_down(world: &mut World, base: &Base) -> Vec<String> {
     let mut person = person(world, base);
     person.fulfil(&Wish::Edit(more("data-lake-3"))).await;
     person.check_end(None).await;
-    let (mut bad, refusals) = (std::mem::take(&mut person.violations), std::mem::take(&mut person.refusals));
-    if let Some(advice) = advice
-        && !refusals.iter().any(|refusal| refusal.contains(advice))
-    {
-        bad.push(format!("no refusal says {advice:?}: {refusals:?}"));
-    }
-    let caught_up = |world: &World| world.file_version(&base.1).is_some() && world.file_version(&base.1) == world.mirrored(&base.1).map(|(version, _)| version);
+    let mut bad = std::mem::take(&mut person.violations);
+    let caught_up = |world: &World| {
+        world.file_version(&base.1).is_some() && world.file_version(&base.1) == world.mirrored(&base.1).map(|(version, _)| version)
+    };
     if !eventually(Duration::from_secs(10), || caught_up(world)).await {
         bad.push(format!("the mirror did not catch up: file {:?}, mirror {:?}", world.file_version(&base.1), world.mirrored(&base.1)));
     }
@@ -82,6 +89,7 @@ pub async fn a_small_one(base: &Base) -> std::io::Result<Blown> {
     }
     start(&mut world).await?;
     slow(&world, base, Duration::from_millis(600));
+    let server = world.base().to_owned();
     let (ballast, cloud) = (world.data().join("ballast"), world.data().join("sandbox"));
     let storm = when_it_runs(&world, "apply", move || {
         // the simulated cloud lies on the same disk and must be able to note what it made: it has its own reserve
@@ -89,14 +97,14 @@ pub async fn a_small_one(base: &Base) -> std::io::Result<Blown> {
         std::fs::write(&reserve, vec![0; 256 * 1024]).expect("reserve");
         std::thread::sleep(Duration::from_millis(300));
         fill(&ballast);
+        let said = super::refusal(&server);
         std::thread::sleep(HELD);
         std::fs::remove_file(&ballast).expect("ballast");
         let _ = std::fs::remove_file(&reserve);
+        said
     });
-    let mut bad = settle_down(&mut world, base, Some("free space")).await;
-    if !storm.join().unwrap_or(false) {
-        bad.push("there was no apply".to_owned());
-    }
+    let mut bad = settle_down(&mut world, base).await;
+    bad.extend(advised(storm.join(), "free space"));
     world.kill();
     for (pid, _) in world.processes() {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
@@ -127,7 +135,7 @@ pub async fn at_the_start(base: &Base) -> std::io::Result<Blown> {
     world.kill();
     world.weather("disk", None);
     start(&mut world).await?;
-    bad.append(&mut settle_down(&mut world, base, None).await);
+    bad.append(&mut settle_down(&mut world, base).await);
     Ok(Blown::Through(bad))
 }
 
@@ -140,7 +148,7 @@ pub async fn all_along(base: &Base, how: &str) -> std::io::Result<Blown> {
     person.world.weather("disk", None);
     person.check_end(None).await;
     let mut bad = std::mem::take(&mut person.violations);
-    bad.append(&mut settle_down(&mut world, base, None).await);
+    bad.append(&mut settle_down(&mut world, base).await);
     Ok(Blown::Through(bad))
 }
 

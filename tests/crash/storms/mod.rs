@@ -19,7 +19,7 @@ use crate::block;
 use crate::kills::{Base, Known, guarded};
 use crate::person::Person;
 use crate::scenarios::{NAME, Scenario, bucket, design};
-use crate::world::{Start, World};
+use crate::world::{EDITOR, STORY, Start, World};
 
 /// What the parts after the kills stand on.
 pub struct Stage<'a> {
@@ -65,7 +65,7 @@ const STORMS: &[Storm] = &[
     ("a small real disk fills up during an apply", |base| Box::pin(disk::a_small_one(base))),
     ("a read-only disk at the start", |base| Box::pin(disk::at_the_start(base))),
     ("every write takes 150 ms", |base| Box::pin(disk::all_along(base, "slow 150"))),
-    ("every third write fails", |base| Box::pin(disk::all_along(base, "flaky 3"))),
+    ("every eleventh write fails", |base| Box::pin(disk::all_along(base, "flaky 11"))),
     ("the state file is torn at rest", |base| Box::pin(disk::a_torn_state(base))),
     ("the clock jumps two hours ahead", |base| Box::pin(hosts::the_clock_jumps(base, 7200))),
     ("the clock jumps a day back", |base| Box::pin(hosts::the_clock_jumps(base, -86_400))),
@@ -84,7 +84,9 @@ pub fn all(stage: &Stage<'_>) -> (usize, usize) {
     let wanted: Vec<Storm> = STORMS.iter().copied().filter(|(name, _)| stage.only.is_none_or(|only| name.contains(only))).collect();
     let wrong = stage.at_once(&wanted, |(name, storm)| {
         let started = Instant::now();
+        STORY.set(Some((*name).to_owned()));
         let blown = guarded(|| block(storm(stage.base)));
+        STORY.set(None);
         let bad = match blown {
             Ok(Blown::Through(bad)) => bad,
             Ok(Blown::Skipped(why)) => {
@@ -133,6 +135,17 @@ pub fn slow(world: &World, base: &Base, pause: Duration) {
     cloud.delay(galley::sandbox::FaultOperation::parse("create").expect("an operation"), "*", pause).expect("slow");
 }
 
+/// What the server answers to an edit now; None when it takes it. Asked without kube, which tries again by itself.
+pub fn refusal(base: &str) -> Option<String> {
+    block(async {
+        let url = format!("{base}/k8s/{EDITOR}/apis/galley.dev/v1alpha1/namespaces/default/sessions/{NAME}");
+        let edit = json!({"metadata": {"annotations": {"galley.dev/storm": "now"}}}).to_string();
+        let asked =
+            reqwest::Client::new().patch(url).header("content-type", "application/merge-patch+json").body(edit).send().await.ok()?;
+        if asked.status().is_success() { None } else { asked.text().await.ok() }
+    })
+}
+
 /// Last lines of a log.
 pub fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
@@ -152,8 +165,12 @@ pub async fn eventually(patience: Duration, mut holds: impl FnMut() -> bool) -> 
 }
 
 /// Does something from beside as soon as terraform was started with `argument` once more than now: on a thread of its own,
-/// because the person is busy.
-pub fn when_it_runs(world: &World, argument: &'static str, work: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<bool> {
+/// because the person is busy. None = terraform was not started so.
+pub fn when_it_runs<T: Send + 'static>(
+    world: &World,
+    argument: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::thread::JoinHandle<Option<T>> {
     let runs: PathBuf = world.file("runs.log");
     let count = move || {
         let text = std::fs::read_to_string(&runs).unwrap_or_default();
@@ -164,11 +181,10 @@ pub fn when_it_runs(world: &World, argument: &'static str, work: impl FnOnce() +
         let began = Instant::now();
         while count() <= before {
             if began.elapsed() > Duration::from_secs(60) {
-                return false;
+                return None;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        work();
-        true
+        Some(work())
     })
 }

@@ -87,7 +87,11 @@ pub async fn prints_garbage(base: &Base) -> std::io::Result<Blown> {
 pub async fn ends_without_a_word(base: &Base) -> std::io::Result<Blown> {
     let mut world = begin(base).await?;
     // the state it wrote is lost as well: what the cloud holds now is in no state and in no event
-    once(&world, "apply", "cp terraform.tfstate ../before\n\"$real\" \"$@\" > /dev/null\ncat ../before > terraform.tfstate\nrm ../before terraform.tfstate.backup\nexit 1")?;
+    once(
+        &world,
+        "apply",
+        "cp terraform.tfstate ../before\n\"$real\" \"$@\" > /dev/null\ncat ../before > terraform.tfstate\nrm ../before terraform.tfstate.backup\nexit 1",
+    )?;
     let (mut bad, phases) = through(&mut world, base, Action::Apply).await;
     if phases.iter().filter(|phase| **phase == JobPhase::Succeeded).count() > 1 {
         bad.push(format!("it is called a success: {phases:?}"));
@@ -104,11 +108,12 @@ pub async fn leaves_children(base: &Base) -> std::io::Result<Blown> {
     let pid = world.pid();
     let kill = when_it_runs(&world, "apply", move || {
         std::thread::sleep(Duration::from_millis(300));
-        let Some(pid) = pid else { return };
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGKILL);
+        if let Some(pid) = pid {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::Signal::SIGKILL);
+        }
     });
     let (mut bad, phases) = through(&mut world, base, Action::Apply).await;
-    if !kill.join().unwrap_or(false) {
+    if !matches!(kill.join(), Ok(Some(()))) {
         bad.push("there was no apply".to_owned());
     }
     among(&mut bad, &phases, JobPhase::Interrupted);

@@ -172,7 +172,7 @@ impl World {
                 let Some(plan) = &status.plan else { return };
                 self.approve(
                     of,
-                    format!("policy-{}", plan.plan_sha256),
+                    format!("policy-{}-{}", plan.plan_sha256, wanted.generation),
                     plan.clone(),
                     wanted.generation,
                     galley::api::approval::Role::System,

@@ -97,7 +97,6 @@ impl World {
         self.wrong.get_or_insert(why.into());
     }
 
-
     fn write_design(&mut self, of: usize, change: impl FnOnce(&mut Design)) {
         let session = self.session(of);
         let Some(design) = &mut session.design else { return };
