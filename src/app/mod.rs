@@ -63,7 +63,7 @@ impl App {
 impl Composition for App {
     async fn serve(&self, settings: Settings) -> anyhow::Result<()> {
         let shutdown = until_signal()?;
-        faults::arm(self.environment.get(faults::VARIABLE), self.environment.get(faults::RECORD_VARIABLE))?;
+        faults::arm(|name| self.environment.get(name), &settings.data_dir)?;
         let tokens = Tokens::prepare(&settings)?;
         let metrics = Metrics::install().context("metrics")?;
         let core = Core::open(&settings, &self.environment).await?;

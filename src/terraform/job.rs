@@ -319,10 +319,14 @@ impl Job<'_> {
         }
     }
 
+    /// True when terraform named an error.
+    pub fn has_error(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
     /// Errors of the run; when terraform failed without any, what it wrote to standard error.
     pub fn explained(&mut self) -> Vec<Diagnostic> {
-        let has_error = self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        if !has_error {
+        if !self.has_error() {
             let text = self.log.redactor().text(&self.stderr.join("\n"));
             let (who_acts, next_action) = diagnostics::classify(None, &text, "");
             let summary = if text.trim().is_empty() { "terraform ended without saying why" } else { "terraform failed" };

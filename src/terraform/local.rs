@@ -264,17 +264,29 @@ impl Runner for LocalRunner {
         }
         let file = read_file(self.workdir(design_uid).state_file()).await?;
         let mirrored = job::mirror(&self.options, design_uid).newest().await?;
+        let mut unmirrored = None;
         let view = match (file, mirrored) {
             (File::Absent, None) => None,
             (File::Torn(_), None) => return Err(Error::StateUnavailable { design_uid: design_uid.to_owned() }),
             (File::Absent | File::Torn(_), Some((view, _))) => Some(Arc::new(view)),
-            (File::Whole(view, _), None) => Some(Arc::from(view)),
-            (File::Whole(file, _), Some((mirror, _))) => {
+            (File::Whole(view, bytes), None) => {
+                unmirrored = Some(bytes);
+                Some(Arc::from(view))
+            }
+            (File::Whole(file, bytes), Some((mirror, _))) => {
                 // A file of another lineage is not ours; a run refuses it.
                 let is_newer = file.record.lineage == mirror.record.lineage && file.record.serial >= mirror.record.serial;
+                unmirrored = (is_newer && file.record.serial > mirror.record.serial).then_some(bytes);
                 Some(if is_newer { Arc::from(file) } else { Arc::new(mirror) })
             }
         };
+        if let (Some(bytes), Some(view)) = (unmirrored, &view)
+            && let Err(error) = job::mirror(&self.options, design_uid).store(view, bytes).await
+        {
+            // The disk was full, say, when the apply ended. Not remembered: the next look tries again.
+            tracing::warn!(design = %design_uid, error = %super::chain(&error), "the newest state is not mirrored yet");
+            return Ok(Some(view.clone()));
+        }
         // While an apply writes, the file may have changed since it was read: then it is read again next time.
         if self.stamp(design_uid) == stamp {
             self.remember(design_uid, view.clone());

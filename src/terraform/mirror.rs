@@ -13,6 +13,7 @@ use super::workdir::{Workdir, io_error, remove, write_private};
 use super::{Error, Restored, RunEvent};
 use crate::api::design::StateRecord;
 use crate::blobs::{BlobKey, Blobs};
+use crate::faults::{self, Mutant};
 use crate::plan::{StateError, StateView};
 
 /// The mirror of one design.
@@ -56,6 +57,9 @@ impl Mirror {
 
     /// Stores a snapshot durably.
     pub async fn store(&self, view: &StateView, bytes: Bytes) -> Result<(), Error> {
+        if faults::is_broken(Mutant::NoMirror) {
+            return Ok(());
+        }
         Ok(self.blobs.put(&BlobKey::state(&self.design_uid, view.record.serial), bytes).await?)
     }
 

@@ -355,7 +355,7 @@ async fn tell(events: &tokio::sync::mpsc::Sender<RunEvent>, event: RunEvent) {
 /// Runs blocking IO off the async threads.
 async fn blocking<T: Send + 'static>(verb: &str, work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error.to_string())));
-    done.map_err(|source| Error::Io { verb: verb.to_owned(), source })
+    done.map_err(|source| Error::Io { verb: verb.to_owned(), source: crate::blobs::advised(source) })
 }
 
 /// As [`blocking`], for work with errors of our own.

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::workdir::{make_private, remove, segment, write_private};
 use super::{Error, ProviderHost};
 use crate::api::design::Target;
+use crate::faults;
 use crate::plan::canonical::sha256_hex;
 use crate::process::{self, Signal};
 
@@ -190,13 +191,16 @@ impl ReattachHost {
             stderr: process::Sink::File(log.clone()),
             lifetime: process::Lifetime::Detached,
         };
+        faults::pass("provider", "start", "before");
         let running = process::spawn(command)
             .await
             .map_err(|error| not_ready(format!("cannot start {}: {error}", self.options.program.display())))?;
+        faults::pass("provider", "start", "started");
         let Some(start_time) = running.start_time() else { return Err(not_ready("it has no start time in /proc".to_owned())) };
         let record = Record { pid: running.pid(), start_time, types };
         let bytes = serde_json::to_vec(&record).map_err(|error| not_ready(error.to_string()))?;
         write_private(&self.file(design_uid, "json"), &bytes).map_err(|error| not_ready(format!("cannot write its record: {error}")))?;
+        faults::pass("provider", "start", "recorded");
         let deadline = Instant::now() + self.options.start_timeout;
         loop {
             if let Some(connection) = dial(&socket).await {

@@ -225,3 +225,26 @@ async fn what_a_person_takes_as_dead_is_accounted_for_and_what_works_here_is_not
     let seized = bench.runner.seize("u1", "apply", Action::Apply).await.unwrap();
     assert!(matches!(&seized, Recovered::Dead { state: Some(state), .. } if state.resources == 1), "{seized:?}");
 }
+
+#[tokio::test]
+async fn a_plan_that_ignores_every_signal_is_killed_soon_after_its_server_died() {
+    let scripts = tempfile::tempdir().unwrap();
+    let wrapper =
+        script(scripts.path(), "[ \"$1\" = plan ] || exec /usr/local/bin/terraform \"$@\"\ntrap '' INT TERM\nwhile :; do sleep 1; done\n");
+    let bench = Bench::with(|options| options.binary = wrapper);
+    let input = bench.input("u1", "plan", Action::Plan, &slow_chain(1, "0")).await;
+    let mut started = bench.start(input);
+    let owner = started.owner().await;
+    started.task.abort();
+    let began = std::time::Instant::now();
+    let deadline = began + std::time::Duration::from_secs(20);
+    let found = loop {
+        let found = bench.runner.recover("u1", "plan", Action::Plan, Some(&owner)).await.unwrap();
+        if found != Recovered::StillAlive || std::time::Instant::now() > deadline {
+            break found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert!(matches!(found, Recovered::Dead { .. }), "{found:?}");
+    eventually("nothing of it is left", || super::super::owner::leftovers(&bench.work("u1")).is_empty()).await;
+}
