@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    embed_rules()?;
+    embed("rules/services", "services.rs")?;
+    embed("rules/validation", "validation.rs")?;
     proto()
 }
 
-/// Writes `$OUT_DIR/services.rs`: an expression `&[(file name, text), …]` of every `rules/services/*.yaml`, sorted by name.
-/// Adding a service is adding a file: nothing lists them by hand.
-fn embed_rules() -> io::Result<()> {
-    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("rules/services");
+/// Writes `$OUT_DIR/<out>`: an expression `&[(file name, text), …]` of every `<folder>/*.yaml`, sorted by name. Adding a
+/// service or rules is adding a file: nothing lists them by hand.
+fn embed(folder: &str, out: &str) -> io::Result<()> {
+    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(folder);
     println!("cargo:rerun-if-changed={}", folder.display());
     let mut files: Vec<PathBuf> = fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
@@ -25,8 +26,7 @@ fn embed_rules() -> io::Result<()> {
         text.push_str(&format!("    ({name:?}, include_str!({:?})),\n", path.display().to_string()));
     }
     text.push_str("]\n");
-    let out = env::var_os("OUT_DIR").unwrap_or_default();
-    fs::write(Path::new(&out).join("services.rs"), text)
+    fs::write(Path::new(&env::var_os("OUT_DIR").unwrap_or_default()).join(out), text)
 }
 
 /// Compiles `proto/*.proto` into `OUT_DIR` in pure Rust: no protoc on the machine. Server side only.

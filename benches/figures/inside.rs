@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use galley::api::approval::Identity;
 use galley::api::design::Target;
 use galley::apiserver::{ApiServer, Options};
-use galley::app::Expertise;
+use galley::app::{Expertise, Library};
 use galley::blobs::{Blobs, FsBlobs};
-use galley::catalog::Catalog;
 use galley::clock::{Clock, SystemClock};
 use galley::config::{Environment, SANDBOX_COMPARTMENT, Settings, SettingsArgs};
 use galley::controllers::{self, Ctx, Host, Parts};
@@ -42,7 +41,7 @@ pub fn expertise(data: &Path, terraform: &Path) -> Expertise {
     let (data, terraform) = (data.to_str().expect("text"), terraform.to_str().expect("text"));
     let environment = Environment::of([("GALLEY_DATA_DIR", data), ("GALLEY_TERRAFORM_BIN", terraform)]);
     let settings = Settings::load(&environment, &SettingsArgs::default()).expect("settings");
-    Expertise::new(Arc::new(Catalog::embedded().expect("the catalogue")), &settings)
+    Expertise::new(Arc::new(Library::shipped().expect("the catalogue")), &settings)
 }
 
 /// The controllers' context on `data`; `terraform` is the binary that would be started.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::api::design::{DesignSpec, Finding, Preview, Target};
 use crate::api::session::Language;
-use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::controllers::Knowledge;
 use crate::plan::{StateView, structural_diff};
@@ -12,9 +11,11 @@ use crate::render::schema::{Node, Schema};
 use crate::render::{RenderContext, Rendered, RenderedResource, render};
 use crate::validator::{Defaults, ValidatedDesign, Verdict, validate};
 
-/// The catalogue and the server's defaults.
+use super::library::Library;
+
+/// Services, rules and the server's defaults.
 pub struct Expertise {
-    catalog: Arc<Catalog>,
+    library: Arc<Library>,
     region: String,
     sandbox_compartment: String,
     oci_compartment: Option<String>,
@@ -22,9 +23,9 @@ pub struct Expertise {
 
 impl Expertise {
     /// With the defaults of the server.
-    pub fn new(catalog: Arc<Catalog>, settings: &Settings) -> Self {
+    pub fn new(library: Arc<Library>, settings: &Settings) -> Self {
         Expertise {
-            catalog,
+            library,
             region: settings.region.clone(),
             sandbox_compartment: settings.work_compartment(Target::Sandbox).unwrap_or_default().to_owned(),
             oci_compartment: settings.work_compartment(Target::Oci).ok().map(str::to_owned),
@@ -43,11 +44,11 @@ impl Expertise {
 
 impl Knowledge for Expertise {
     fn validate(&self, spec: &DesignSpec, language: Language) -> Verdict {
-        validate(spec, &self.catalog, &self.defaults(spec.target, language))
+        validate(spec, &self.library.catalog().get(), &self.library.rules(), &self.defaults(spec.target, language))
     }
 
     fn render(&self, design: &ValidatedDesign, context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
-        render(design, &self.catalog, context)
+        render(design, &self.library.catalog().get(), context)
     }
 
     fn preview(&self, rendered: &[RenderedResource], state: Option<&StateView>) -> Preview {
@@ -56,6 +57,10 @@ impl Knowledge for Expertise {
 
     fn provider_version(&self) -> String {
         crate::render::schema::PROVIDER_VERSION.to_owned()
+    }
+
+    fn revision(&self) -> u64 {
+        self.library.revision()
     }
 }
 

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::{Core, services_with, until_signal};
+use super::{Core, Library, services_with, until_signal};
 use crate::api::approval::{Channel, Identity};
 use crate::blobs::{Blobs, FsBlobs};
-use crate::catalog::Catalog;
 use crate::config::{Environment, ServerFile, Settings, Tokens};
 
 /// Serves until the host hangs up or a signal comes.
@@ -37,8 +36,16 @@ pub async fn serve(settings: Settings, environment: &Environment) -> anyhow::Res
             let client = client(&file, &tokens)?;
             let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(&settings.data_dir.join("blobs")).await?);
             tracing::info!(server = %file.base_url, "using the server that runs already");
-            let services = services_with(client, Identity::editor(Channel::Mcp), blobs, Arc::new(Catalog::embedded()?), &settings);
-            crate::mcp::serve_stdio(services, shutdown).await?;
+            let library = Arc::new(Library::shipped()?);
+            library.refresh(&*blobs).await;
+            let services = services_with(client, Identity::editor(Channel::Mcp), blobs.clone(), &library, &settings);
+            let talking = async {
+                let result = crate::mcp::serve_stdio(services, shutdown.clone()).await;
+                shutdown.cancel();
+                result
+            };
+            let (talked, ()) = tokio::join!(talking, library.keep(&*blobs, shutdown.clone()));
+            talked?;
             Ok(())
         }
         Err(error) => Err(error),

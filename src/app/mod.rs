@@ -6,6 +6,7 @@
 mod clouds;
 mod desk;
 mod knowledge;
+mod library;
 mod mcp;
 mod stage;
 
@@ -23,7 +24,6 @@ use crate::api::design::Target;
 use crate::api::session::Language;
 use crate::apiserver::{self, ApiServer};
 use crate::blobs::{Blobs, FsBlobs};
-use crate::catalog::Catalog;
 use crate::cli::args::SandboxProviderArgs;
 use crate::cli::{Composition, demo::Backstage};
 use crate::clock::{Clock, SystemClock};
@@ -40,6 +40,7 @@ use crate::validator::Defaults;
 use crate::{faults, http, process, render};
 
 pub use knowledge::Expertise;
+pub use library::Library;
 
 /// Longest path that still leaves room for a socket name below the limit of sun_path (107 bytes, unix(7)).
 const RUN_DIR_LIMIT: usize = 80;
@@ -112,7 +113,7 @@ impl Composition for App {
 pub(crate) struct Core {
     pub(crate) api: ApiServer,
     pub(crate) blobs: Arc<dyn Blobs>,
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) library: Arc<Library>,
     ctx: Arc<Ctx>,
     clouds: Arc<clouds::Clouds>,
     controlling: Arc<AtomicBool>,
@@ -127,7 +128,8 @@ impl Core {
         let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(&settings.data_dir.join("blobs")).await?);
         let options = apiserver::Options { min_approval: settings.min_approval, ..apiserver::Options::default() };
         let api = ApiServer::open(store, clock.clone(), options).await?;
-        let catalog = Arc::new(Catalog::embedded()?);
+        let library = Arc::new(Library::shipped()?);
+        library.refresh(&*blobs).await;
         let clouds = Arc::new(clouds::Clouds::new(settings.data_dir.join("sandbox")));
 
         let provider = TargetHosts {
@@ -142,7 +144,7 @@ impl Core {
             clock.clone(),
             api.epoch(),
         );
-        let knowledge = Expertise::new(catalog.clone(), settings);
+        let knowledge = Expertise::new(library.clone(), settings);
         let ctx = Ctx::new(controllers::Parts {
             client: api.client(Identity::system()),
             blobs: blobs.clone(),
@@ -153,12 +155,12 @@ impl Core {
             settings: controller_settings(settings)?,
             host: Host { name: process::host_name(), boot_id: process::boot_id(), epoch: api.epoch() },
         });
-        Ok(Core { api, blobs, catalog, ctx: Arc::new(ctx), clouds, controlling: Arc::default() })
+        Ok(Core { api, blobs, library, ctx: Arc::new(ctx), clouds, controlling: Arc::default() })
     }
 
     /// Services for a caller.
     pub(crate) fn services(&self, settings: &Settings, identity: Identity) -> Services {
-        services_with(self.api.client(identity.clone()), identity, self.blobs.clone(), self.catalog.clone(), settings)
+        services_with(self.api.client(identity.clone()), identity, self.blobs.clone(), &self.library, settings)
     }
 
     fn door(
@@ -199,7 +201,7 @@ impl Core {
 
     /// Draws a design as the exports do, with what the judge says of it now.
     fn diagram(&self, settings: &Settings) -> Diagram {
-        let (knowledge, catalog, region) = (Expertise::new(self.catalog.clone(), settings), self.catalog.clone(), settings.region.clone());
+        let (knowledge, catalog, region) = (Expertise::new(self.library.clone(), settings), self.library.catalog(), settings.region.clone());
         Arc::new(move |design, title, language| {
             let verdict = controllers::Knowledge::validate(&knowledge, &design.spec, language);
             Some(render::export::svg(&render::export::Subject {
@@ -210,7 +212,7 @@ impl Core {
                 status: design.status.as_ref(),
                 region: &region,
                 verdict: &verdict,
-                catalog: &catalog,
+                catalog: &catalog.get(),
             }))
         })
     }
@@ -235,16 +237,16 @@ impl Core {
     /// Runs the controllers until `shutdown`.
     pub(crate) async fn control(&self, shutdown: Shutdown) -> Result<(), controllers::Error> {
         self.controlling.store(true, Ordering::Release);
-        let result = controllers::run(self.ctx.clone(), shutdown).await;
+        let (result, ()) = tokio::join!(controllers::run(self.ctx.clone(), shutdown.clone()), self.library.keep(&*self.blobs, shutdown));
         self.controlling.store(false, Ordering::Release);
         result
     }
 
     /// Brings to disk what may wait, and ends the watches.
     pub(crate) async fn close(self) {
-        let Core { api, blobs, catalog, ctx, clouds, controlling } = self;
+        let Core { api, blobs, library, ctx, clouds, controlling } = self;
         // Who still holds a client holds up the writer: everything that has one goes first.
-        drop((ctx, clouds, blobs, catalog, controlling));
+        drop((ctx, clouds, blobs, library, controlling));
         api.shutdown().await;
     }
 }
@@ -263,15 +265,16 @@ pub(crate) fn services_with(
     client: kube::Client,
     identity: Identity,
     blobs: Arc<dyn Blobs>,
-    catalog: Arc<Catalog>,
+    library: &Arc<Library>,
     settings: &Settings,
 ) -> Services {
     Services::new(services::Parts {
         client,
         identity,
         blobs,
-        catalog,
-        judge: Arc::new(crate::validator::validate),
+        catalog: library.catalog(),
+        rules: library.live_rules(),
+        judge: library.judge(),
         clock: Arc::new(SystemClock),
         settings: services::Settings {
             region: settings.region.clone(),

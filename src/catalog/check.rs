@@ -1,14 +1,14 @@
 //! Checks one service file against itself: defaults fit their schema, every config key is used, every reference resolves.
 //! Takes the text only to name the line. No IO.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::Regex;
 use serde_json::Value;
 
 use super::Error;
 use super::mapping::{BlockMapping, DataMapping, Expr, ForEach, Ordered, ResourceMapping, Source, When};
-use super::service::{ConfigKey, RulePeer, Service, ValueType, keys_of_when};
+use super::service::{ConfigKey, Limit, RulePeer, Service, ValueType, keys_of_when};
 use crate::catalog::service::ConfigPeer;
 
 /// Line (from 1) of a key path in a block-style YAML text: each step is the next line whose key, or whose value of `key`,
@@ -39,36 +39,27 @@ pub(crate) fn has_type(value_type: ValueType, value: &Value) -> bool {
         ValueType::Number => value.is_number(),
         ValueType::Integer => whole(value),
         ValueType::Integers => value.as_array().is_some_and(|items| items.iter().all(whole)),
+        ValueType::Strings => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
     }
 }
 
-/// Checks services against each other: the service types and resource keys they name exist.
-pub(super) fn together(services: &BTreeMap<String, Service>, files: &BTreeMap<String, (String, String)>) -> Result<(), Error> {
-    for (service_type, service) in services {
-        let Some((file, text)) = files.get(service_type) else { continue };
-        let fail = |path: &[&str], message: String| Err(Error::Check { file: file.clone(), line: locate(text, path), message });
-        for resource in &service.resources {
-            let Some(ForEach::Connections(over)) = &resource.for_each else { continue };
-            let reached = over.types.iter().flat_map(|name| service.targets(name));
-            let peers: BTreeSet<&String> = if over.with.is_empty() { reached.collect() } else { over.with.iter().collect() };
-            let mut keys = Vec::new();
-            for (_, expr) in resource.arguments.iter() {
-                expr.walk(&mut |e| {
-                    if let Source::Each(what) = &e.source {
-                        keys.extend(what.strip_prefix("resource.").and_then(|rest| rest.split('.').next()).map(str::to_owned));
-                    }
-                });
-            }
-            for (peer, key) in peers.iter().flat_map(|peer| keys.iter().map(move |key| (peer, key))) {
-                let found = services.get(*peer).is_none_or(|other| other.resources.iter().any(|r| r.key == *key));
-                if !found {
-                    return fail(&["resources", &resource.key], format!("{peer} has no resource with key `{key}`"));
-                }
-            }
-        }
-    }
-    Ok(())
+/// The value, or its members when it is a list.
+fn each_of(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
 }
+
+/// Whether a value contradicts the schema of its own key.
+fn is_outside(key: &ConfigKey, value: &Value) -> bool {
+    let number = value.as_f64();
+    let pattern = || key.pattern.as_ref().and_then(|p| Regex::new(&format!("^(?:{p})$")).ok());
+    !key.choices.is_empty() && !key.choices.contains(value)
+        || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
+        || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
+        || value.as_str().is_some_and(|text| pattern().is_some_and(|regex| !regex.is_match(text)))
+}
+
+/// Variable with the OCID of the tenancy, which the home region is looked up by.
+pub const TENANCY: &str = "tenancy_ocid";
 
 struct Check<'a> {
     file: &'a str,
@@ -83,8 +74,14 @@ pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), E
     for (name, key) in service.config.iter() {
         check.key(name, key)?;
     }
+    if let Some(secret) = service.secrets.iter().find(|secret| secret.length < 4 * secret.of_each) {
+        return check.fail(&["secrets", &secret.name], format!("{} characters cannot hold {} of each kind", secret.length, secret.of_each));
+    }
     check.placement()?;
     check.rules()?;
+    for required in &service.requires {
+        check.when(&["requires"], &required.when)?;
+    }
     for variable in &service.variables {
         check.when(&["variables", &variable.name], &variable.when)?;
     }
@@ -104,6 +101,9 @@ pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), E
         check.when(&["outputs", &output.name], &output.when)?;
         check.expr(&["outputs", &output.name], &output.value)?;
     }
+    for limit in &service.limits {
+        check.limit(limit)?;
+    }
     check.every_key_is_used()
 }
 
@@ -119,25 +119,19 @@ impl Check<'_> {
         {
             return self.fail(&path, format!("config key `{name}`: pattern is not a regular expression: {error}"));
         }
-        let defaults = key.default.iter().chain(key.default_when.iter().map(|d| &d.value)).chain(&key.choices);
-        for value in defaults {
-            if !has_type(key.value_type, value) {
-                return self.fail(&path, format!("config key `{name}`: {value} is not of type {:?}", key.value_type));
-            }
+        let defaults = || key.default.iter().chain(key.default_when.iter().map(|d| &d.value)).chain(&key.examples);
+        let one = match key.value_type {
+            ValueType::Strings => ValueType::String,
+            ValueType::Integers => ValueType::Integer,
+            other @ (ValueType::String | ValueType::Integer | ValueType::Number | ValueType::Boolean) => other,
+        };
+        let typed = defaults().map(|value| (key.value_type, value)).chain(key.choices.iter().map(|value| (one, value)));
+        if let Some((wanted, value)) = typed.into_iter().find(|(wanted, value)| !has_type(*wanted, value)) {
+            return self.fail(&path, format!("config key `{name}`: {value} is not of type {wanted:?}"));
         }
-        for value in key.default.iter().chain(key.default_when.iter().map(|d| &d.value)) {
-            let number = value.as_f64();
-            let outside = !key.choices.is_empty() && !key.choices.contains(value)
-                || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
-                || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
-                || key
-                    .pattern
-                    .as_ref()
-                    .zip(value.as_str())
-                    .is_some_and(|(p, text)| Regex::new(&format!("^(?:{p})$")).is_ok_and(|regex| !regex.is_match(text)));
-            if outside {
-                return self.fail(&path, format!("config key `{name}`: default {value} is outside its own choices, range or pattern"));
-            }
+        if let Some(value) = defaults().flat_map(each_of).find(|value| is_outside(key, value)) {
+            return self
+                .fail(&path, format!("config key `{name}`: default or example {value} is outside its own choices, range or pattern"));
         }
         for default in &key.default_when {
             self.when(&path, &default.when)?;
@@ -211,15 +205,40 @@ impl Check<'_> {
         if self.service.resources.iter().filter(same).count() > 1 {
             return self.fail(&path, format!("two resources of type {} need different suffixes", resource.resource_type));
         }
-        let replaced = |other: &&ResourceMapping| !other.lifecycle.replace_when_changed.is_empty() && other.suffix == resource.suffix;
-        if !resource.lifecycle.replace_when_changed.is_empty() && self.service.resources.iter().filter(replaced).count() > 1 {
-            return self.fail(&path, "two resources with `replace_when_changed` need different suffixes".to_owned());
+        if resource.home_region && !self.service.variables.iter().any(|v| v.name == TENANCY) {
+            return self.fail(&path, format!("`home_region` needs the tenancy: declare variable `{TENANCY}`"));
         }
-        resource.lifecycle.replace_when_changed.iter().try_for_each(|key| self.uses(&path, key))?;
+        let earlier = || self.service.resources.iter().take_while(|r| r.key != resource.key);
+        if let Some(key) = resource.after.iter().find(|key| !earlier().any(|r| r.key == **key)) {
+            return self.fail(&path, format!("`after` names `{key}`, which is no resource that stands before"));
+        }
+        if resource.in_turn && resource.for_each.is_none() {
+            return self.fail(&path, "`in_turn` belongs to a resource with `for_each`".to_owned());
+        }
         self.when(&path, &resource.when)?;
         self.for_each(&path, resource.for_each.as_ref())?;
         self.arguments(&path, &resource.arguments)?;
         resource.blocks.iter().try_for_each(|block| self.block(&path, block))
+    }
+
+    /// What a component takes of a limit is counted before anything is made: a number of the file or of its config.
+    fn limit(&mut self, limit: &Limit) -> Result<(), Error> {
+        let path = ["limits", limit.limit.as_str()];
+        self.when(&path, &limit.when)?;
+        self.expr(&path, &limit.amount)?;
+        let number = match &limit.amount.source {
+            Source::Literal(value) => value.is_number(),
+            Source::Config(key) => {
+                self.service.config.get(key).is_some_and(|k| matches!(k.value_type, ValueType::Integer | ValueType::Number))
+            }
+            _ => false,
+        };
+        let name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        match (number, name(&limit.service) && name(&limit.limit)) {
+            (true, true) => Ok(()),
+            (false, _) => self.fail(&path, format!("amount of limit `{}` is a number or a config key with one", limit.limit)),
+            (true, false) => self.fail(&path, "names of services and limits are lower-case words with hyphens".to_owned()),
+        }
     }
 
     fn block(&mut self, path: &[&str], block: &BlockMapping) -> Result<(), Error> {
@@ -288,6 +307,8 @@ impl Check<'_> {
                 | Source::Variable(_)
                 | Source::Local(_)
                 | Source::Each(_)
+                | Source::Peer(..)
+                | Source::Peers(..)
                 | Source::Placement(..) => None,
             };
             if let Some(problem) = problem {

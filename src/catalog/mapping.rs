@@ -8,6 +8,8 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::design::Connection;
+
 /// A mapping that keeps the order of the file (arguments are rendered in it) and refuses a key twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ordered<T>(pub Vec<(String, T)>);
@@ -93,6 +95,15 @@ pub struct ResourceMapping {
     /// waits for the component's security rules
     #[serde(default)]
     pub after_rules: bool,
+    /// keys of earlier resources of this file that are made first although nothing refers to them
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// repeated resources are made one after the other: the service takes one change at a time
+    #[serde(default)]
+    pub in_turn: bool,
+    /// made through the home region of the tenancy, as everything of IAM is; the service declares variable `tenancy_ocid`
+    #[serde(default)]
+    pub home_region: bool,
     /// arguments in order
     #[serde(default)]
     pub arguments: Ordered<Expr>,
@@ -154,7 +165,7 @@ pub enum ForEach {
     /// the routes of this route table: items `destination`, `destination_type`, `gateway`
     Routes,
     /// connections that end (`in`) or start (`out`) here: items `index`, `label`, `connection_type`, `host`, `port`,
-    /// `config.<key>`, `attribute.<name>` and `resource.<key>.<name>` of the component at the other end
+    /// `config.<key>`, `attribute.<name>`, `resource.<key>.<name>` and `output.<name>` of the component at the other end
     Connections(OverConnections),
     /// the members of a list-valued config key: item `value`
     Config(String),
@@ -207,6 +218,21 @@ pub struct OverConnections {
     /// true: once for each address of the other end, not once for each connection
     #[serde(default)]
     pub hosts: bool,
+    /// only where the other end has made the resource of that key (its own `when` and `needs` hold)
+    pub made: Option<String>,
+}
+
+impl OverConnections {
+    /// Whether a connection is one of these, seen from a component. `type_of` gives the service type of an id.
+    pub fn joins<'t>(&self, connection: &Connection, id: &str, type_of: impl Fn(&str) -> Option<&'t str>) -> bool {
+        let (own, other) = match self.direction {
+            Direction::Out => (&connection.source_id, &connection.target_id),
+            Direction::In => (&connection.target_id, &connection.source_id),
+        };
+        own == id
+            && (self.types.is_empty() || self.types.contains(&connection.connection_type))
+            && (self.with.is_empty() || type_of(other).is_some_and(|kind| self.with.iter().any(|with| with == kind)))
+    }
 }
 
 /// Which end of a connection.
@@ -226,9 +252,11 @@ pub struct Lifecycle {
     /// attribute paths whose later changes are not Terraform's business, such as `source_details[0].source_id`
     #[serde(default)]
     pub ignore_changes: Vec<String>,
-    /// config keys whose change replaces the resource although no argument of it forces that
+    /// a replacement is made before the old one goes: what others still use cannot be deleted first
     #[serde(default)]
-    pub replace_when_changed: Vec<String>,
+    pub create_before_destroy: bool,
+    /// they are ignored only while the component has such a connection
+    pub connected: Option<OverConnections>,
 }
 
 /// A value: where it comes from and how it is converted on the way.
@@ -287,6 +315,10 @@ pub enum Source {
     Local(String),
     /// what is being repeated over
     Each(String),
+    /// item of the first such connection: what `for_each` over it would give as [`Source::Each`]
+    Peer(OverConnections, String),
+    /// items of all such connections, as a list; none when there is no connection
+    Peers(OverConnections, String),
     /// `public`: whether the subnet is public, of the main place or of a named one
     Placement(PlacementFact, Option<String>),
 }
@@ -337,6 +369,8 @@ pub enum Cast {
     Upper,
     /// lower case
     Lower,
+    /// an object: a list of texts `key=value` becomes it
+    Map,
 }
 
 /// The written form of an [`Expr`] with a source.
@@ -362,6 +396,9 @@ struct Form {
     attribute: Option<String>,
     secret: Option<String>,
     each: Option<String>,
+    peer: Option<OverConnections>,
+    peers: Option<OverConnections>,
+    item: Option<String>,
     placement: Option<PlacementFact>,
     #[serde(default)]
     when: When,
@@ -400,6 +437,12 @@ impl Form {
         sources.extend(self.data.map(|key| Source::Data(key, attribute.clone())));
         sources.extend(self.secret.map(Source::Secret));
         sources.extend(self.each.map(Source::Each));
+        if self.item.is_some() && self.peer.is_none() && self.peers.is_none() {
+            return Err("`item` belongs to `peer` or `peers`".to_owned());
+        }
+        let item = self.item.unwrap_or_else(|| "attribute.id".to_owned());
+        sources.extend(self.peer.map(|over| Source::Peer(over, item.clone())));
+        sources.extend(self.peers.map(|over| Source::Peers(over, item)));
         sources.extend(self.placement.map(|fact| Source::Placement(fact, at)));
         let found = sources.len();
         match (sources.pop(), found) {
@@ -415,7 +458,7 @@ impl Form {
                 or: self.or,
             }),
             (_, found) => Err(format!(
-                "a value has exactly one source (literal, list, map, config, display_name, name, template, expression, ref, resource, data, secret, variable, local, each, placement); this one has {found}"
+                "a value has exactly one source (literal, list, map, config, display_name, name, template, expression, ref, resource, data, secret, variable, local, each, peer, peers, placement); this one has {found}"
             )),
         }
     }
@@ -459,6 +502,8 @@ impl Expr {
             | Source::Variable(_)
             | Source::Local(_)
             | Source::Each(_)
+            | Source::Peer(..)
+            | Source::Peers(..)
             | Source::Placement(..) => {}
         }
         if let Some(or) = &self.or {

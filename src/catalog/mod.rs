@@ -7,8 +7,10 @@
 //! schema by `render::schema_check::check_catalog`.
 
 mod check;
+mod ends;
 pub mod expression;
 pub mod mapping;
+pub mod overlay;
 pub mod questions;
 pub mod service;
 #[cfg(test)]
@@ -20,11 +22,11 @@ use std::sync::Arc;
 use regex::Regex;
 
 pub(crate) use check::has_type;
-pub use check::locate;
+pub use check::{TENANCY, locate};
 pub use service::{Config, Service};
 
 /// Files of `rules/services/` as they were at build time: (name, text).
-const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
+pub const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
 /// The connection type every service has.
 pub const DEPENDS_ON: &str = "depends_on";
@@ -101,8 +103,9 @@ impl Catalog {
             sources.insert(service_type.clone(), (file.to_owned(), text.to_owned()));
             services.insert(service_type, service);
         }
+        what_is_accepted_is_a_connection(&mut services);
         every_type_may_wait(&mut services);
-        check::together(&services, &sources)?;
+        ends::check(&services, &sources)?;
         Ok(Catalog { services: Arc::new(services), files: Arc::new(sources), patterns: Arc::new(patterns) })
     }
 
@@ -145,6 +148,22 @@ fn every_type_may_wait(services: &mut BTreeMap<String, Service>) {
     let types: Vec<String> = services.keys().cloned().collect();
     for service in services.values_mut().filter(|s| s.connections.get(DEPENDS_ON).is_none()) {
         service.connections.0.push((DEPENDS_ON.to_owned(), types.clone()));
+    }
+}
+
+/// `accepts` of one file stands in `connections` of the others. A type that is not there is left to the check.
+fn what_is_accepted_is_a_connection(services: &mut BTreeMap<String, Service>) {
+    let said: Vec<(String, String, String)> = services
+        .values()
+        .flat_map(|s| s.accepts.iter().flat_map(|(name, from)| from.iter().map(|f| (f.clone(), name.to_owned(), s.service_type.clone()))))
+        .collect();
+    for (from, name, to) in said {
+        let Some(source) = services.get_mut(&from) else { continue };
+        match source.connections.0.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, targets)) if targets.contains(&to) => {}
+            Some((_, targets)) => targets.push(to),
+            None => source.connections.0.push((name, vec![to])),
+        }
     }
 }
 

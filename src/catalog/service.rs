@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::mapping::{DataMapping, Expr, Ordered, OverConnections, ResourceMapping, When};
+use super::mapping::{BlockMapping, DataMapping, Direction, Expr, Ordered, OverConnections, ResourceMapping, Source, When};
 use crate::api::session::Language;
 
 /// A text in both languages.
@@ -63,6 +63,16 @@ pub struct Service {
     /// connection type → service types it may end at
     #[serde(default)]
     pub connections: Ordered<Vec<String>>,
+    /// connection type → service types it may start at: what `connections` of those files would say, said here, so that a
+    /// new service is one new file
+    #[serde(default)]
+    pub accepts: Ordered<Vec<String>>,
+    /// connections without which it cannot be made
+    #[serde(default)]
+    pub requires: Vec<Requirement>,
+    /// connections of which it takes one at most
+    #[serde(default)]
+    pub single: Vec<OverConnections>,
     /// names made by rule
     #[serde(default)]
     pub naming: Ordered<NameRule>,
@@ -83,6 +93,9 @@ pub struct Service {
     /// Terraform outputs
     #[serde(default)]
     pub outputs: Vec<Output>,
+    /// quota limits of the tenancy that it counts against
+    #[serde(default)]
+    pub limits: Vec<Limit>,
 }
 
 impl Service {
@@ -95,9 +108,70 @@ impl Service {
         let named = |name: &str| self.placement.as_ref().is_some_and(|p| p.others.get(name).is_some());
         at.is_none_or(named)
     }
+    /// Connections of which a component takes one: those its file says so of, and those that a value names the other end of.
+    pub fn single_peers(&self) -> Vec<&OverConnections> {
+        let mut found: Vec<&OverConnections> = self.single.iter().collect();
+        for expr in self.expressions() {
+            if let Source::Peer(over, _) = &expr.source
+                && !found.contains(&over)
+            {
+                found.push(over);
+            }
+        }
+        found
+    }
+    /// Every expression of locals, data sources and resources.
+    fn expressions(&self) -> Vec<&Expr> {
+        fn nested<'b>(blocks: &'b [BlockMapping], into: &mut Vec<&'b Expr>) {
+            for block in blocks {
+                into.extend(block.arguments.iter().map(|(_, expr)| expr));
+                nested(&block.blocks, into);
+            }
+        }
+        let mut outer: Vec<&Expr> = self.locals.iter().map(|(_, expr)| expr).collect();
+        let resources = self.resources.iter().map(|r| (&r.arguments, &r.blocks));
+        for (arguments, blocks) in resources.chain(self.data.iter().map(|d| (&d.arguments, &d.blocks))) {
+            outer.extend(arguments.iter().map(|(_, expr)| expr));
+            nested(blocks, &mut outer);
+        }
+        let mut all = Vec::new();
+        outer.into_iter().for_each(|expr| expr.walk(&mut |e| all.push(e)));
+        all
+    }
     /// Service types a connection of that type may end at.
     pub fn targets(&self, connection_type: &str) -> &[String] {
         self.connections.get(connection_type).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// A connection a component cannot be without, how many it may have, and what stands at their other ends.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// which end this component is
+    pub direction: Direction,
+    /// connection types, at least one
+    pub types: Vec<String>,
+    /// service types at the other end, at least one
+    pub with: Vec<String>,
+    /// when it is required
+    #[serde(default)]
+    pub when: When,
+    /// how many there may be
+    #[serde(default = "one")]
+    pub most: usize,
+    /// config the component at the other end must have: key → value, or list of values
+    #[serde(default)]
+    pub config: BTreeMap<String, Value>,
+    /// what to do when it is not so, when the message does not say it all
+    pub advice: Option<Text>,
+}
+
+impl Requirement {
+    /// The connections that count.
+    pub fn over(&self) -> OverConnections {
+        let Requirement { direction, types, with, .. } = self;
+        OverConnections { direction: *direction, types: types.clone(), with: with.clone(), hosts: false, made: None }
     }
 }
 
@@ -119,9 +193,35 @@ pub enum NetworkRole {
     RouteTable,
     /// security list
     SecurityList,
-    /// end of a connection between two VCNs; made from `vcn_peering`, never a component
-    #[serde(skip)]
+    /// network security group of the person's own
+    SecurityGroup,
+    /// end of a connection between two VCNs of one region; `vcn_peering` between VCNs makes both ends
     LocalPeering,
+    /// dynamic routing gateway: stands in no VCN
+    Drg,
+    /// what joins a VCN to a dynamic routing gateway
+    DrgAttachment,
+    /// end of a connection between two dynamic routing gateways: stands in no VCN
+    RemotePeering,
+}
+
+impl NetworkRole {
+    /// Whether the part belongs to a VCN.
+    pub fn in_vcn(self) -> bool {
+        match self {
+            NetworkRole::Drg | NetworkRole::RemotePeering => false,
+            NetworkRole::Vcn
+            | NetworkRole::Subnet
+            | NetworkRole::InternetGateway
+            | NetworkRole::NatGateway
+            | NetworkRole::ServiceGateway
+            | NetworkRole::RouteTable
+            | NetworkRole::SecurityList
+            | NetworkRole::SecurityGroup
+            | NetworkRole::LocalPeering
+            | NetworkRole::DrgAttachment => true,
+        }
+    }
 }
 
 /// How a service stands in a subnet.
@@ -135,6 +235,9 @@ pub struct Placement {
     pub tier: SubnetTier,
     /// when it belongs into a public subnet
     pub public_when: Option<When>,
+    /// connections any of which puts it into a public subnet
+    #[serde(default)]
+    pub public_with: Vec<OverConnections>,
     /// whether it carries a network security group
     #[serde(default)]
     pub nsg: bool,
@@ -367,6 +470,9 @@ pub struct ConfigKey {
     /// other names people use for it
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// values that show what it takes; the tests of the catalogue try them
+    #[serde(default)]
+    pub examples: Vec<Value>,
     /// what it means
     pub description: Text,
 }
@@ -395,6 +501,8 @@ pub enum ValueType {
     Boolean,
     /// list of whole numbers
     Integers,
+    /// list of texts; `choices`, `pattern` and `format` hold for each
+    Strings,
 }
 
 /// What a text means.
@@ -464,8 +572,15 @@ pub struct Secret {
     /// symbols it may use; at least one is used when not empty
     #[serde(default)]
     pub symbols: String,
+    /// fewest capitals, small letters, digits and (when it has any) symbols, each
+    #[serde(default = "one")]
+    pub of_each: usize,
     /// what it is
     pub description: Text,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// A Terraform output: `<label>_<name>`.
@@ -486,6 +601,22 @@ pub struct Output {
     pub description: Text,
 }
 
+/// A limit of the tenancy that one component counts against. The names are those of the Limits service; which of them a
+/// region has is asked there when a plan is checked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// name of the service, such as `compute`
+    pub service: String,
+    /// name of the limit, such as `standard-e4-core-count`
+    pub limit: String,
+    /// how much one component takes: a number or a config key
+    pub amount: Expr,
+    /// when it counts
+    #[serde(default)]
+    pub when: When,
+}
+
 /// Every key a mapping names, for the check that none is ignored.
 pub(super) fn keys_of_when(when: &When) -> impl Iterator<Item = &String> {
     when.config.keys().chain(&when.set).chain(&when.unset)
@@ -494,15 +625,21 @@ pub(super) fn keys_of_when(when: &When) -> impl Iterator<Item = &String> {
 /// Values of config keys by name.
 pub type Config = BTreeMap<String, Value>;
 
+/// Whether a config has all these values; a list of values means one of them.
+pub fn has_values(config: &Config, wanted: &BTreeMap<String, Value>) -> bool {
+    wanted.iter().all(|(key, value)| match (config.get(key), value) {
+        (Some(actual), Value::Array(any)) => any.contains(actual),
+        (Some(actual), value) => actual == value,
+        (None, _) => false,
+    })
+}
+
 impl When {
     /// Whether it holds. `public`: None when the component stands in no subnet.
     pub fn holds(&self, config: &Config, public: Option<bool>) -> bool {
         let When { config: wanted, set, unset, placed, public: wanted_public } = self;
-        wanted.iter().all(|(key, value)| match (config.get(key), value) {
-            (Some(actual), Value::Array(any)) => any.contains(actual),
-            (Some(actual), value) => actual == value,
-            (None, _) => false,
-        }) && set.iter().all(|key| config.contains_key(key))
+        has_values(config, wanted)
+            && set.iter().all(|key| config.contains_key(key))
             && unset.iter().all(|key| !config.contains_key(key))
             && placed.is_none_or(|wanted| wanted == public.is_some())
             && wanted_public.is_none_or(|wanted| public == Some(wanted))
@@ -515,10 +652,12 @@ pub(super) fn keys_of_role(role: NetworkRole) -> &'static [&'static str] {
         NetworkRole::Vcn => &["cidr_block"],
         NetworkRole::Subnet => &["cidr_block", "prohibit_public_ip"],
         NetworkRole::RouteTable => &["destination"],
+        NetworkRole::DrgAttachment | NetworkRole::RemotePeering | NetworkRole::LocalPeering => &["remote_cidrs"],
         NetworkRole::InternetGateway
         | NetworkRole::NatGateway
         | NetworkRole::ServiceGateway
         | NetworkRole::SecurityList
-        | NetworkRole::LocalPeering => &[],
+        | NetworkRole::SecurityGroup
+        | NetworkRole::Drg => &[],
     }
 }

@@ -6,6 +6,7 @@ const GOOD: &str = "type: thing
 names: { ja: 物, en: Thing }
 description: { ja: 物です, en: A thing }
 tier: storage
+connections: { on: [thing] }
 config:
   size:
     type: integer
@@ -20,48 +21,98 @@ resources:
 ";
 
 #[test]
-fn the_shipped_catalogue_loads_and_has_the_sixteen_types() {
+fn the_shipped_catalogue_loads_and_every_file_is_one_type() {
     let catalog = Catalog::embedded().unwrap();
-    let expected = [
-        "adb",
-        "apigateway",
-        "compute",
-        "functions",
-        "internet_gateway",
-        "loadbalancer",
-        "nat_gateway",
-        "nosql",
-        "objectstorage",
-        "oke",
-        "route_table",
-        "security_list",
-        "service_gateway",
-        "streaming",
-        "subnet",
-        "vcn",
-    ];
-    assert_eq!(catalog.service_types(), expected);
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/rules/services")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = names.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect();
+    files.sort();
+    assert_eq!(catalog.service_types(), files, "a file is named after its type");
     for service in catalog.services() {
-        for (connection, targets) in service.connections.iter() {
-            for target in targets {
-                assert!(catalog.service(target).is_some(), "{} {connection} {target}", service.service_type);
-            }
+        let name = &service.service_type;
+        let ends = service.connections.iter().chain(service.accepts.iter());
+        for (connection, others) in ends {
+            assert!(others.iter().all(|other| catalog.service(other).is_some()), "{name} {connection} {others:?}");
+        }
+        for over in &service.requires {
+            let (source, target) = (&service.service_type, &over.with[0]);
+            let allowed = crate::validator::allowed_connections(&catalog, source, target);
+            let fits = |name: &String| match over.direction {
+                mapping::Direction::Out => allowed.contains(name),
+                mapping::Direction::In => crate::validator::allowed_connections(&catalog, target, source).contains(name),
+            };
+            assert!(over.types.iter().all(fits), "{source} requires {:?} to {target}", over.types);
         }
     }
+}
+
+#[test]
+fn what_a_type_accepts_is_a_connection_of_the_other() {
+    let catalog = Catalog::embedded().unwrap();
+    let compute = catalog.service("compute").unwrap();
+    for target in ["adb", "mysql", "postgresql", "cache"] {
+        assert!(compute.targets("private_endpoint").iter().any(|t| t == target), "{target}");
+    }
+    assert_eq!(compute.targets("mounts"), ["file_storage"]);
 }
 
 #[test]
 fn a_faulty_file_is_refused_with_file_and_line() {
     Catalog::from_files([("thing.yaml", GOOD)]).unwrap();
     let rows = [
-        ("default: 1", "default: 3", "line 6", "a default outside the choices"),
-        ("default: 1", "default: big", "line 6", "a default of the wrong type"),
+        ("default: 1", "default: 3", "line 7", "a default outside the choices"),
+        ("default: 1", "default: big", "line 7", "a default of the wrong type"),
         ("default: 1", "defualt: 1", "defualt", "a misspelt key"),
-        ("config: size, as", "config: sise, as", "line 15", "a config key that does not exist"),
-        ("{ config: size, as: string }", "fixed", "line 6", "a config key that nothing uses"),
+        ("config: size, as", "config: sise, as", "line 16", "a config key that does not exist"),
+        ("{ config: size, as: string }", "fixed", "line 7", "a config key that nothing uses"),
         ("{ config: size, as: string }", "{ config: size, secret: x }", "exactly one source", "two sources"),
         ("{ config: size, as: string }", "{ name: rule, or: { config: size } }", "no naming rule", "a rule that does not exist"),
         ("    default: 1\n", "    default: 1\n    default: 2\n", "duplicate", "a key twice"),
+        ("type: integer\n    default: 1\n", "type: strings\n", "line 7", "choices of a list that are no texts"),
+        ("    arguments:", "    after: [later]\n    arguments:", "stands before", "an order that nothing can keep"),
+        ("    arguments:", "    in_turn: true\n    arguments:", "`for_each`", "one resource alone takes no turns"),
+        ("    arguments:", "    home_region: true\n    arguments:", "`tenancy_ocid`", "a home region of no tenancy"),
+        ("{ config: size, as: string }", "{ config: size, item: host }", "`peer`", "an item of no connection"),
+        ("resources:", "limits: [{ service: vcn, limit: vcn-count, amount: one }]\nresources:", "a number", "an amount that is none"),
+        ("resources:", "limits: [{ service: vcn, limit: VCN count, amount: 1 }]\nresources:", "lower-case", "a name no limit has"),
+        ("    default: 1\n", "    default: 1\n    examples: [3]\n", "line 7", "an example outside the choices"),
+        ("{ config: size, as: string }", "{ item: label, or: { config: size } }", "belongs to `peer`", "an item of nothing"),
+        (
+            "{ config: size, as: string }",
+            "{ peer: { direction: out, types: [on] }, item: config.depth, or: { config: size } }",
+            "line 16: thing has no config key `depth`",
+            "a key that the other end does not have",
+        ),
+        (
+            "{ config: size, as: string }",
+            "{ peer: { direction: in, types: [on] }, item: resource.lid.id, or: { config: size } }",
+            "line 16: thing has no resource with key `lid`",
+            "a resource that the other end does not have",
+        ),
+        (
+            "{ config: size, as: string }",
+            "{ peer: { direction: out, types: [on] }, item: ref.moon, or: { config: size } }",
+            "line 16: thing is asked for `moon`, which is no role",
+            "a role that does not exist",
+        ),
+        (
+            "resources:\n",
+            "requires:\n  - direction: out\n    types: [on]\n    with: [thing]\n    config: { depth: 1 }\n    advice: { ja: 付ける, en: Attach it }\nresources:\n",
+            "thing has no config key `depth`",
+            "a requirement on a key that does not exist",
+        ),
+        (
+            "resources:\n",
+            "requires:\n  - direction: out\n    types: [on]\n    with: [thing]\n    most: 0\n    advice: { ja: 付ける, en: Attach it }\nresources:\n",
+            "`most` is 0",
+            "a requirement that nothing can meet",
+        ),
+        (
+            "resources:\n",
+            "secrets: [{ name: word, length: 7, of_each: 2, description: { ja: 語, en: Word } }]\nresources:\n",
+            "7 characters cannot hold 2 of each kind",
+            "a password that cannot be made",
+        ),
     ];
     for (old, new, expected, reason) in rows {
         let text = GOOD.replace(old, new);

@@ -75,7 +75,7 @@ impl SecretBook {
     }
 }
 
-/// A password by the rule: at least one capital, one small letter, one digit and, where the rule has symbols, one symbol.
+/// A password by the rule: at least `of_each` capitals, small letters, digits and, where the rule has symbols, symbols.
 fn password(rule: &PasswordRule) -> String {
     const CAPITALS: &str = "ABCDEFGHJKLMNPQRSTUVWXYZ";
     const SMALL: &str = "abcdefghijkmnopqrstuvwxyz";
@@ -86,7 +86,8 @@ fn password(rule: &PasswordRule) -> String {
         let characters: Vec<char> = from.chars().collect();
         characters[rng.random_range(0..characters.len())]
     };
-    let mut characters: Vec<char> = kinds.iter().filter(|kind| !kind.is_empty()).map(|kind| pick(kind)).collect();
+    let each = kinds.iter().filter(|kind| !kind.is_empty()).flat_map(|kind| std::iter::repeat_n(kind, rule.of_each.max(1)));
+    let mut characters: Vec<char> = each.map(|kind| pick(kind)).collect();
     let all: String = kinds.concat();
     while characters.len() < rule.length {
         characters.push(pick(&all));
@@ -104,17 +105,28 @@ mod tests {
     use super::*;
 
     fn need(name: &str, source: SecretSource) -> SecretNeed {
-        SecretNeed { name: name.into(), source, rule: PasswordRule { length: 20, symbols: "#_".into() } }
+        SecretNeed { name: name.into(), source, rule: PasswordRule { length: 20, symbols: "#_".into(), of_each: 1 } }
     }
 
     #[test]
     fn a_generated_password_obeys_its_rule() {
         for _ in 0..200 {
-            let text = password(&PasswordRule { length: 16, symbols: "#_-".into() });
+            let text = password(&PasswordRule { length: 16, symbols: "#_-".into(), of_each: 1 });
             assert_eq!(text.chars().count(), 16);
             assert!(text.starts_with(|c: char| c.is_ascii_uppercase()));
             assert!(text.contains(|c: char| c.is_ascii_lowercase()) && text.contains(|c: char| c.is_ascii_digit()));
             assert!(text.contains(|c: char| "#_-".contains(c)));
+        }
+    }
+
+    #[test]
+    fn a_rule_may_ask_for_two_of_each_kind() {
+        for _ in 0..200 {
+            let text = password(&PasswordRule { length: 9, symbols: "#_-".into(), of_each: 2 });
+            let count = |fits: fn(char) -> bool| text.chars().filter(|c| fits(*c)).count();
+            let kinds: [fn(char) -> bool; 4] =
+                [|c| c.is_ascii_uppercase(), |c| c.is_ascii_lowercase(), |c| c.is_ascii_digit(), |c| "#_-".contains(c)];
+            assert!(kinds.into_iter().all(|kind| count(kind) >= 2) && text.chars().count() == 9, "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::tests::{CATALOG, context, judge, spec};
+use super::tests::{CATALOG, context, judge, spec, whole};
 use super::*;
 use crate::catalog::service::{ConfigKey, NetworkRole, Service, ValueType};
 
@@ -44,14 +44,28 @@ fn scenes(service: &Service) -> Vec<Scene> {
         base.insert(0, part("vcn", "vcn", json!({})));
     }
     let mut neighbours: Vec<Scene> = vec![(Vec::new(), Vec::new())];
-    for (name, targets) in service.connections.iter().filter(|(name, _)| !STANDING.contains(name)) {
-        for target in targets {
-            neighbours.push((vec![part("peer", target, json!({}))], vec![link("x", "peer", name)]));
-        }
+    let mut beside = |other: &str, source: &str, target: &str, name: &str| {
+        let (components, mut connections) = whole("peer", other, json!({}));
+        connections.push(link(source, target, name));
+        neighbours.push((components, connections));
+    };
+    // What one workload is attached to is a neighbour like others, unless it cannot be without it.
+    let attached = |name: &str| name == "attached_to" && service.network.is_none() && service.requires.is_empty();
+    for (name, targets) in service.connections.iter().filter(|(name, _)| !STANDING.contains(name) || attached(name)) {
+        targets.iter().for_each(|target| beside(target, "x", "peer", name));
     }
     for other in CATALOG.services() {
         for (name, _) in other.connections.iter().filter(|(name, targets)| !STANDING.contains(name) && targets.iter().any(|t| t == kind)) {
-            neighbours.push((vec![part("peer", &other.service_type, json!({}))], vec![link("peer", "x", name)]));
+            beside(&other.service_type, "peer", "x", name);
+        }
+    }
+    // Whoever requires the same neighbour: a key may speak of what both do with it.
+    for over in &service.requires {
+        let shared = &over.with[0];
+        let with_same = |other: &&Service| other.service_type != kind && matches!(&other.requires[..], [one] if one.with[0] == *shared);
+        for other in CATALOG.services().filter(with_same) {
+            let third = part("third", &other.service_type, whole("third", &other.service_type, json!({})).0[0]["config"].clone());
+            neighbours.push((vec![third], vec![link("third", &format!("x_{shared}"), &other.requires[0].types[0])]));
         }
     }
     let places: &[Option<&str>] = if service.placement.is_some() { &[None, Some("pub"), Some("app")] } else { &[None] };
@@ -65,10 +79,14 @@ fn scenes(service: &Service) -> Vec<Scene> {
     scenes
 }
 
-/// Values of a key: every choice, both truths, the bounds and a neighbour of the default, samples of texts.
+/// Values of a key: every choice, both truths, the bounds and a neighbour of the default, the examples of its file.
 fn values(service: &str, key: &str, schema: &ConfigKey) -> Vec<Value> {
+    let list = matches!(schema.value_type, ValueType::Integers | ValueType::Strings);
     if !schema.choices.is_empty() {
-        return schema.choices.clone();
+        return if list { schema.choices.iter().map(|choice| json!([choice])).collect() } else { schema.choices.clone() };
+    }
+    if !schema.examples.is_empty() {
+        return schema.examples.clone();
     }
     let number = |n: f64| json!(n as i64);
     match schema.value_type {
@@ -78,27 +96,7 @@ fn values(service: &str, key: &str, schema: &ConfigKey) -> Vec<Value> {
             let beside = schema.default.as_ref().and_then(Value::as_f64).or(schema.minimum).map(|n| n + 1.0);
             [schema.minimum, schema.maximum, beside].into_iter().flatten().map(number).collect()
         }
-        ValueType::String => match (service, key) {
-            ("vcn", "cidr_block") => vec![json!("10.9.0.0/16")],
-            (_, "cidr_block") => vec![json!("10.0.77.0/24")],
-            (_, "destination" | "ingress_source" | "ssh_source_cidr" | "source_cidr" | "api_source_cidr") => vec![json!("192.0.2.0/24")],
-            (_, "pods_cidr" | "services_cidr") => vec![json!("10.97.0.0/16")],
-            (_, "ssh_public_key") => vec![json!("ssh-ed25519 AAAA me")],
-            (_, "db_name") => vec![json!("mydb")],
-            (_, "bucket_name") => vec![json!("my-bucket")],
-            (_, "table_name") => vec![json!("my_table")],
-            (_, "table_limits") => ["51,50,25", "50,51,25", "50,50,26"]
-                .iter()
-                .map(|text| {
-                    let n: Vec<&str> = text.split(',').collect();
-                    json!(format!("maxReadUnits={},maxWriteUnits={},maxStorageInGBs={}", n[0], n[1], n[2]))
-                })
-                .collect(),
-            (_, "image") => vec![json!("kix.ocir.io/ns/fn:2")],
-            (_, "path_prefix" | "health_check_path") => vec![json!("/v2")],
-            (_, "kubernetes_version") => vec![json!("v1.32.1")],
-            other => panic!("{other:?} needs a sample value here"),
-        },
+        ValueType::String | ValueType::Strings => panic!("{service}.{key} needs `examples` in its service file"),
     }
 }
 
@@ -108,12 +106,14 @@ fn every_key_and_every_choice_changes_a_parsed_argument_or_is_refused() {
     for service in CATALOG.services() {
         let kind = service.service_type.as_str();
         let with = |(components, connections): &Scene, config: Value| {
-            let all: Vec<Value> = components.iter().cloned().chain([part("x", kind, config)]).collect();
-            files(&all, connections)
+            let (own, links) = whole("x", kind, config);
+            let all: Vec<Value> = components.iter().cloned().chain(own).collect();
+            files(&all, &connections.iter().cloned().chain(links).collect::<Vec<_>>())
         };
         let scenes = scenes(service);
         let plain: Vec<_> = scenes.iter().map(|scene| with(scene, json!({}))).collect();
-        let lonely = judge(&spec(&json!({"components": [part("x", kind, json!({}))], "connections": []}))).design.unwrap();
+        let (own, links) = whole("x", kind, json!({}));
+        let lonely = judge(&spec(&json!({"components": own, "connections": links}))).design.unwrap();
         let defaults = &lonely.components[0].config;
         for (key, schema) in service.config.iter() {
             let mut accepted = 0;
@@ -143,14 +143,26 @@ fn every_connection_of_a_workload_changes_what_is_rendered() {
     for service in CATALOG.services().filter(|s| s.network.is_none()) {
         for (name, targets) in service.connections.iter().filter(|(name, _)| !STANDING.contains(name) || *name == "depends_on") {
             for target in targets.iter().filter(|target| !(name == "depends_on" && *target == "vcn")) {
-                let endpoint = if name == "public" && target == "adb" { json!({"endpoint_type": "public"}) } else { json!({}) };
-                let components =
-                    [part("vcn", "vcn", json!({})), part("x", &service.service_type, json!({})), part("peer", target, endpoint)];
-                let without = files(&components, &[]).unwrap();
                 let text = format!("{} {name} {target}", service.service_type);
+                let endpoint = if name == "public" && target == "adb" { json!({"endpoint_type": "public"}) } else { json!({}) };
+                let (own, own_links) = whole("x", &service.service_type, json!({}));
+                let (others, other_links) = whole("peer", target, endpoint);
+                let mut components: Vec<Value> = [part("vcn", "vcn", json!({}))].into_iter().chain(own).chain(others).collect();
+                let mut links: Vec<Value> = own_links.iter().cloned().chain(other_links).collect();
+                // A gateway without routes has made nothing that could be logged.
+                if target == "apigateway" {
+                    components.push(part("behind", "functions", json!({})));
+                    links.push(link("peer", "behind", "routes_to"));
+                }
+                if service.requires.iter().any(|over| over.types.iter().any(|t| t == name) && over.with.contains(target)) {
+                    let bare: Vec<Value> = links.iter().filter(|l| l["source_id"] != "x").cloned().collect();
+                    assert!(files(&components, &bare).is_none(), "{text} is required");
+                    continue;
+                }
+                let without = files(&components, &links).unwrap_or_else(|| panic!("{text}: refused without the connection"));
                 let waits_for_its_own_network =
                     name == "depends_on" && matches!(target.as_str(), "subnet" | "route_table" | "security_list");
-                match files(&components, &[link("x", "peer", name)]) {
+                match files(&components, &links.into_iter().chain([link("x", "peer", name)]).collect::<Vec<_>>()) {
                     Some(with) => assert!(differ(&without, &with), "{text} changes nothing"),
                     None => assert!(waits_for_its_own_network, "{text} is refused"),
                 }
@@ -225,7 +237,7 @@ fn random(seed: u64) -> Value {
     let mut dice = Dice(seed);
     let types: Vec<&Service> = CATALOG.services().collect();
     let ids = ["web", "API-2", "データ", "9lives", "db_main", "x", "front end", "q.1"];
-    let mut components = Vec::new();
+    let (mut components, mut connections) = (Vec::new(), Vec::new());
     if dice.roll(4) > 0 {
         components.push(part("net", "vcn", json!({"cidr_block": format!("10.0.0.0/{}", 16 + dice.roll(8))})));
     }
@@ -240,9 +252,10 @@ fn random(seed: u64) -> Value {
                 config.insert(key.to_owned(), dice.pick(&values(&service.service_type, key, schema)).clone());
             }
         }
-        components.push(part(id, &service.service_type, config.into()));
+        let (own, links) = whole(id, &service.service_type, config.into());
+        components.extend(own);
+        connections.extend(links);
     }
-    let mut connections = Vec::new();
     let links = if components.is_empty() { 0 } else { dice.roll(16) };
     for _ in 0..links {
         let (source, target) = (dice.pick(&components).clone(), dice.pick(&components).clone());

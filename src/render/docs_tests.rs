@@ -14,6 +14,7 @@ fn kind(schema: &ConfigKey) -> String {
         ValueType::Number => "number",
         ValueType::Boolean => "boolean",
         ValueType::Integers => "integers",
+        ValueType::Strings => "strings",
     };
     let bounds = match (schema.minimum, schema.maximum) {
         (Some(least), Some(most)) => format!(" {least}–{most}"),
@@ -55,6 +56,13 @@ fn section(service: &Service) -> String {
         .collect();
     if !said.is_empty() {
         text.push_str(&format!("\n接続 / connections: {}\n", said.join(" · ")));
+    }
+    for over in &service.requires {
+        text.push_str(&format!("\n要る接続 / required: `{}` → {}\n", over.types.join(", "), over.with.join(", ")));
+    }
+    if !service.limits.is_empty() {
+        let limits: Vec<String> = service.limits.iter().map(|limit| format!("`{}/{}`", limit.service, limit.limit)).collect();
+        text.push_str(&format!("\n上限 / limits: {}\n", limits.join(" · ")));
     }
     let made: std::collections::BTreeSet<&str> = service.resources.iter().map(|r| r.resource_type.as_str()).collect();
     text.push_str(&format!("\nTerraform: {}\n", made.into_iter().collect::<Vec<_>>().join(", ")));

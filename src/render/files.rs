@@ -9,18 +9,21 @@ use hcl::structure::{Attribute, Block, Body};
 use super::hcl_text;
 use super::mapping::{ALL_SERVICES, AVAILABILITY_DOMAINS, NAMESPACE, Scope, peer, peer_type};
 use super::network::{Flow, Network, Nsg, Peering, Rule};
-use super::schema_check::SchemaIndex;
-use super::tree::{Arg, Mode, Reference, Resource, Step, Tree, text_expression};
+use super::schema::Schema;
+use super::tree::{Arg, HOME, Mode, PROVIDER, Reference, Resource, Step, Tree, text_expression};
 use super::{PasswordRule, RenderContext, SecretNeed};
 use crate::api::design::SecretSource;
-use crate::catalog::Catalog;
 use crate::catalog::service::Protocol;
+use crate::catalog::{Catalog, TENANCY};
 use crate::validator::ValidatedDesign;
 
 /// Oldest Terraform the files are for: the newest one OCI Resource Manager has.
 const REQUIRED_VERSION: &str = ">= 1.5.0";
 /// Oldest provider the files are for.
 const PROVIDER_VERSION: &str = ">= 6.0";
+
+/// Data source that says which region is the tenancy's home.
+const SUBSCRIPTIONS: &str = "oci_identity_region_subscriptions";
 
 /// Everything a design becomes.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +93,7 @@ pub fn content(design: &ValidatedDesign, catalog: &Catalog, network: &Network) -
             content.variables.entry(variable.name.clone()).or_insert(plain);
         }
         for secret in &service.secrets {
-            let rule = PasswordRule { length: secret.length, symbols: secret.symbols.clone() };
+            let rule = PasswordRule { length: secret.length, symbols: secret.symbols.clone(), of_each: secret.of_each };
             let name = format!("{}_{}", component.label, secret.name);
             let source = design.secrets.get(&name).copied().unwrap_or(SecretSource::Generate);
             let need = SecretNeed { name, source, rule };
@@ -105,7 +108,7 @@ pub fn content(design: &ValidatedDesign, catalog: &Catalog, network: &Network) -
             }));
         }
     }
-    content.resources.extend(network.peerings.iter().map(peering));
+    content.resources.extend(network.peerings.iter().filter(|end| !end.brought).map(peering));
     content.resources.extend(network.nsgs.iter().map(group));
     content.resources.extend(network.rules.iter().map(rule));
     share_images(&mut data, &mut content.resources, &mut content.locals);
@@ -220,6 +223,9 @@ fn visit(tree: &mut Tree, look: &mut dyn FnMut(&mut Reference)) {
 /// Data sources that the design shares, as far as anything refers to them.
 fn shared_data(resources: &[Resource]) -> Vec<Resource> {
     let mut used: BTreeSet<String> = BTreeSet::new();
+    if at_home(resources) {
+        used.insert(SUBSCRIPTIONS.to_owned());
+    }
     for resource in resources {
         visit(&mut resource.tree.clone(), &mut |reference| {
             if let ("data", [Step::Attribute(data_type), ..]) = (reference.root.as_str(), reference.steps.as_slice()) {
@@ -236,6 +242,7 @@ fn shared_data(resources: &[Resource]) -> Vec<Resource> {
         ("oci_identity_availability_domains", AVAILABILITY_DOMAINS, "main.tf", compartment()),
         ("oci_core_services", ALL_SERVICES, "network.tf", Tree::default().block("filter", filter)),
         ("oci_objectstorage_namespace", NAMESPACE, "main.tf", compartment()),
+        (SUBSCRIPTIONS, HOME, "main.tf", Tree::default().with("tenancy_id", Reference::variable(TENANCY))),
     ];
     let block = |(resource_type, label, file, tree): (&str, &str, &str, Tree)| Resource {
         mode: Mode::Data,
@@ -249,9 +256,9 @@ fn shared_data(resources: &[Resource]) -> Vec<Resource> {
 }
 
 /// Freeform tags on every managed resource that takes them, so that leftovers can be found in the tenancy.
-pub fn tag(resources: &mut [Resource], context: &RenderContext, index: &dyn SchemaIndex) {
+pub fn tag(resources: &mut [Resource], context: &RenderContext, schema: &Schema) {
     for resource in resources.iter_mut().filter(|r| r.mode == Mode::Managed) {
-        let takes = index.block(Mode::Managed, &resource.resource_type).is_some_and(|b| b.attributes.contains_key("freeform_tags"));
+        let takes = schema.resource(&resource.resource_type).is_some_and(|b| b.attributes.contains_key("freeform_tags"));
         if takes {
             let tags = serde_json::json!({
                 "galley-session": context.session,
@@ -266,7 +273,7 @@ pub fn tag(resources: &mut [Resource], context: &RenderContext, index: &dyn Sche
 /// Writes all files.
 pub fn write(design: &ValidatedDesign, content: &Content) -> Result<BTreeMap<String, String>, hcl::Error> {
     let mut blocks: BTreeMap<String, Vec<Block>> = BTreeMap::new();
-    blocks.insert("main.tf".to_owned(), main_blocks());
+    blocks.insert("main.tf".to_owned(), main_blocks(at_home(&content.resources)));
     blocks.insert("variables.tf".to_owned(), variable_blocks(content));
     for local in &content.locals {
         let of_file = blocks.entry(local.file.clone()).or_default();
@@ -292,7 +299,23 @@ fn literal(text: &str) -> Expression {
     text_expression(text)
 }
 
-fn main_blocks() -> Vec<Block> {
+/// Whether anything is written in the home region of the tenancy.
+fn at_home(resources: &[Resource]) -> bool {
+    resources.iter().any(|resource| resource.tree.arguments.iter().any(|(name, _)| name == PROVIDER))
+}
+
+/// The provider for the home region: which region that is, the tenancy's subscriptions say.
+fn home_provider() -> Block {
+    let subscriptions = Reference::new("data", &[SUBSCRIPTIONS, HOME, "region_subscriptions"]);
+    let region = Arg::Expression(
+        "one([for s in subscriptions : s.region_name if s.is_home_region])".to_owned(),
+        vec![("subscriptions".to_owned(), subscriptions.into())],
+    );
+    let block = Block::builder("provider").add_label("oci").add_attribute(("alias", literal(HOME)));
+    block.add_attribute(("region", region.expression())).build()
+}
+
+fn main_blocks(at_home: bool) -> Vec<Block> {
     let provider: Expression = Expression::Object(
         [("source", "oracle/oci"), ("version", PROVIDER_VERSION)]
             .into_iter()
@@ -302,7 +325,8 @@ fn main_blocks() -> Vec<Block> {
     let required = Block::builder("required_providers").add_attribute(("oci", provider)).build();
     let terraform = Block::builder("terraform").add_attribute(("required_version", literal(REQUIRED_VERSION))).add_block(required).build();
     let region = Arg::from(Reference::variable("region")).expression();
-    vec![terraform, Block::builder("provider").add_label("oci").add_attribute(("region", region)).build()]
+    let here = Block::builder("provider").add_label("oci").add_attribute(("region", region)).build();
+    [terraform, here].into_iter().chain(at_home.then(home_provider)).collect()
 }
 
 fn variable_blocks(content: &Content) -> Vec<Block> {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tree::{Arg, Reference, Resource, Tree};
+use super::tree::{Arg, PROVIDER, Reference, Resource, Tree};
 use crate::api::design::{Finding, Severity};
 
 /// References inside an argument.
@@ -17,7 +17,7 @@ pub fn references<'a>(arg: &'a Arg, found: &mut Vec<&'a Reference>) {
 }
 
 fn of_tree<'a>(tree: &'a Tree, found: &mut Vec<&'a Reference>) {
-    tree.arguments.iter().for_each(|(_, arg)| references(arg, found));
+    tree.arguments.iter().filter(|(name, _)| name != PROVIDER).for_each(|(_, arg)| references(arg, found));
     tree.blocks.iter().for_each(|(_, inner)| of_tree(inner, found));
 }
 

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::network::{Network, Peer, Route};
-use super::tree::{Arg, DEPENDS_ON, LIFECYCLE, Mode, Reference, Resource, TERRAFORM_DATA, Tree};
+use super::tree::{Arg, DEPENDS_ON, HOME, LIFECYCLE, Mode, PROVIDER, Reference, Resource, Tree};
 use crate::catalog::Catalog;
 use crate::catalog::mapping::{
     BlockMapping, Cast, DataMapping, Direction, Expr, ForEach, Ordered, OverConnections, PlacementFact, ResourceMapping, Role, Source,
@@ -55,27 +55,20 @@ impl<'a> Scope<'a> {
 
     /// Managed resources of the component, the primary one first.
     pub fn resources(&self) -> Vec<Resource> {
-        let mut made = Vec::new();
+        let mut made: Vec<(&str, Resource)> = Vec::new();
         for mapping in self.service.resources.iter().filter(|mapping| self.exists(mapping)) {
             for item in self.items(mapping.for_each.as_ref()) {
-                made.push(self.resource(mapping, item));
+                let before = made.iter().filter(|(key, _)| mapping.after.iter().any(|after| after == key));
+                let previous = made.last().filter(|(key, _)| mapping.in_turn && *key == mapping.key);
+                let waits = before.chain(previous).map(|(_, r)| Reference::new(&r.resource_type, &[&r.label]).into()).collect();
+                made.push((&mapping.key, self.resource(mapping, item, waits)));
             }
-            made.extend(self.trigger(mapping));
         }
-        made
+        made.into_iter().map(|(_, resource)| resource).collect()
     }
 
     fn exists(&self, mapping: &ResourceMapping) -> bool {
         self.holds(&mapping.when) && mapping.needs.as_ref().is_none_or(|needs| !self.peers(needs).is_empty())
-    }
-
-    /// What a resource is replaced by: Terraform's own data resource with the values of those keys.
-    fn trigger(&self, mapping: &ResourceMapping) -> Option<Resource> {
-        let keys = &mapping.lifecycle.replace_when_changed;
-        let values = keys.iter().filter_map(|key| self.component.config.get(key).map(|value| (key.clone(), Arg::Literal(value.clone()))));
-        let tree = Tree::default().with("input", Arg::map(values.collect()));
-        let label = format!("{}{}", self.component.label, mapping.suffix);
-        (!keys.is_empty()).then(|| self.block(Mode::Managed, TERRAFORM_DATA, label, tree))
     }
 
     /// Targets of `depends_on` connections, and the security rules where the file asks to wait for them.
@@ -95,23 +88,26 @@ impl<'a> Scope<'a> {
         waits
     }
 
-    fn resource(&self, mapping: &ResourceMapping, item: Item<'_>) -> Resource {
+    fn resource(&self, mapping: &ResourceMapping, item: Item<'_>, mut waits: Vec<Arg>) -> Resource {
         let mut tree = self.tree(&mapping.arguments, &mapping.blocks, item);
-        let waits = self.waits(mapping);
+        if mapping.home_region {
+            tree.arguments.insert(0, (PROVIDER.to_owned(), Reference::new("oci", &[HOME]).into()));
+        }
+        waits.extend(self.waits(mapping));
         if !waits.is_empty() {
             tree = tree.with(DEPENDS_ON, Arg::List(waits));
         }
         let mut lifecycle = Tree::default();
-        if !mapping.lifecycle.ignore_changes.is_empty() {
+        let ignored = mapping.lifecycle.connected.as_ref().is_none_or(|over| !self.peers(over).is_empty());
+        if ignored && !mapping.lifecycle.ignore_changes.is_empty() {
             let paths = mapping.lifecycle.ignore_changes.iter().map(|path| {
                 let (root, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
                 Arg::Reference(Reference::new(root, &[rest]))
             });
             lifecycle = lifecycle.with("ignore_changes", Arg::List(paths.collect()));
         }
-        if !mapping.lifecycle.replace_when_changed.is_empty() {
-            let trigger = Reference::new(TERRAFORM_DATA, &[&format!("{}{}", self.component.label, mapping.suffix)]);
-            lifecycle = lifecycle.with("replace_triggered_by", Arg::List(vec![trigger.into()]));
+        if mapping.lifecycle.create_before_destroy {
+            lifecycle = lifecycle.with("create_before_destroy", Arg::Literal(true.into()));
         }
         if lifecycle != Tree::default() {
             tree = tree.block(LIFECYCLE, lifecycle);
@@ -189,6 +185,7 @@ impl<'a> Scope<'a> {
                 && wanted
                 && let Some(component) = self.design.components.iter().find(|c| c.id == *other)
                 && (over.with.is_empty() || over.with.contains(&component.service_type))
+                && over.made.as_ref().is_none_or(|key| self.has_made(component, key))
             {
                 let connection_type = &connection.connection_type;
                 let hosts = if over.hosts { (0..self.copies(component)).map(Some).collect() } else { vec![None] };
@@ -200,6 +197,21 @@ impl<'a> Scope<'a> {
         items
     }
 
+    /// The evaluation of another component.
+    fn of<'b>(&self, component: &'b ValidatedComponent) -> Option<Scope<'b>>
+    where
+        'a: 'b,
+    {
+        let service = self.catalog.service(&component.service_type)?;
+        Some(Scope { design: self.design, catalog: self.catalog, network: self.network, component, service })
+    }
+
+    /// Whether another component has made its resource of that key.
+    fn has_made(&self, component: &ValidatedComponent, key: &str) -> bool {
+        let Some(other) = self.of(component) else { return false };
+        other.service.resources.iter().any(|mapping| mapping.key == key && other.exists(mapping))
+    }
+
     /// How many addresses a component is reached under.
     fn copies(&self, component: &ValidatedComponent) -> usize {
         let Some(hosts) = self.catalog.service(&component.service_type).and_then(|s| s.hosts.as_ref()) else { return 0 };
@@ -209,9 +221,8 @@ impl<'a> Scope<'a> {
 
     /// The address of one copy of another component.
     fn host(&self, component: &ValidatedComponent, number: usize) -> Option<Arg> {
-        let service = self.catalog.service(&component.service_type)?;
-        let scope = Scope { design: self.design, catalog: self.catalog, network: self.network, component, service };
-        let mut value = service.hosts.as_ref()?.value.clone();
+        let scope = self.of(component)?;
+        let mut value = scope.service.hosts.as_ref()?.value.clone();
         if let Source::Resource(_, attribute) | Source::Data(_, attribute) = &mut value.source {
             *attribute = attribute.replace("[*]", &format!("[{number}]"));
         }
@@ -220,9 +231,9 @@ impl<'a> Scope<'a> {
 
     /// The port of another component that a connection type uses.
     fn port(&self, component: &ValidatedComponent, connection_type: &str) -> Option<Arg> {
-        let service = self.catalog.service(&component.service_type)?;
-        let port = service.ports.iter().find(|port| port.via.iter().any(|via| via == connection_type))?;
-        Scope { design: self.design, catalog: self.catalog, network: self.network, component, service }.evaluate(&port.port)
+        let scope = self.of(component)?;
+        let port = scope.service.ports.iter().find(|port| port.via.iter().any(|via| via == connection_type))?;
+        scope.evaluate(&port.port)
     }
 
     /// The value of an expression; None = it has none and the argument is left out.
@@ -295,6 +306,11 @@ impl<'a> Scope<'a> {
             Source::Variable(name) => Some(Reference::variable(name).into()),
             Source::Local(name) => Some(Reference::new("local", &[&format!("{}_{name}", component.label)]).into()),
             Source::Each(what) => self.each(what, item),
+            Source::Peer(over, what) => self.peers(over).into_iter().find_map(|peer| self.each(what, peer)),
+            Source::Peers(over, what) => {
+                let items: Vec<Arg> = self.peers(over).into_iter().filter_map(|peer| self.each(what, peer)).collect();
+                (!items.is_empty()).then(|| Arg::list(items))
+            }
             Source::Placement(PlacementFact::Public, at) => {
                 Some(Arg::Literal(self.network.place(&component.id, at.as_deref())?.public.into()))
             }
@@ -337,8 +353,9 @@ impl<'a> Scope<'a> {
             }
             Role::Subnet => id("oci_core_subnet", &placement?.subnet),
             Role::Nsgs => {
-                let nsg = placement?.nsg.as_ref()?;
-                Arg::List(vec![id("oci_core_network_security_group", nsg)])
+                let groups = placement?.nsg.iter().chain(&placement?.further_nsgs);
+                let groups: Vec<Arg> = groups.map(|nsg| id("oci_core_network_security_group", nsg)).collect();
+                return (!groups.is_empty()).then_some(Arg::List(groups));
             }
             Role::RouteTable => id("oci_core_route_table", &subnet()?.route_table),
             Role::SecurityLists => Arg::List(subnet()?.security_lists.iter().map(|label| id("oci_core_security_list", label)).collect()),
@@ -359,7 +376,10 @@ impl<'a> Scope<'a> {
             Item::Route(route) => match what {
                 "destination" => Some(peer(&route.destination)),
                 "destination_type" => Some(peer_type(&route.destination).into()),
-                "gateway" => Some(Reference::new(gateway_type(route.gateway)?, &[&route.label, "id"]).into()),
+                "gateway" => {
+                    let (kind, attribute) = gateway(route.gateway)?;
+                    Some(Reference::new(kind, &[&route.label, attribute]).into())
+                }
                 _ => None,
             },
             Item::Peer { component, connection_type, index, host } => match what.split_once('.') {
@@ -375,6 +395,14 @@ impl<'a> Scope<'a> {
                     let made = self.catalog.service(&component.service_type)?.resources.iter().find(|r| r.key == key)?;
                     let label = format!("{}{}", component.label, made.suffix);
                     Some(Reference::new(&made.resource_type, &[&label, attribute]).into())
+                }
+                Some(("ref", role)) => {
+                    let (role, at) = role.split_once('@').map_or((role, None), |(role, at)| (role, Some(at)));
+                    self.of(component)?.role(serde_json::from_value(role.into()).ok()?, at)
+                }
+                Some(("output", name)) => {
+                    let other = self.of(component)?;
+                    other.output(other.service.outputs.iter().find(|output| output.name == name)?)
                 }
                 Some(("attribute", attribute)) => {
                     let primary = self.catalog.service(&component.service_type)?.resources.first()?;
@@ -405,13 +433,22 @@ pub fn peer_type(peer: &Peer) -> &'static str {
     }
 }
 
-fn gateway_type(role: NetworkRole) -> Option<&'static str> {
+/// Type and attribute by which a route names its gateway. A dynamic routing gateway is named through its attachment: the
+/// API refuses a route to one that the VCN is not attached to yet.
+fn gateway(role: NetworkRole) -> Option<(&'static str, &'static str)> {
     match role {
-        NetworkRole::InternetGateway => Some("oci_core_internet_gateway"),
-        NetworkRole::NatGateway => Some("oci_core_nat_gateway"),
-        NetworkRole::ServiceGateway => Some("oci_core_service_gateway"),
-        NetworkRole::LocalPeering => Some("oci_core_local_peering_gateway"),
-        NetworkRole::Vcn | NetworkRole::Subnet | NetworkRole::RouteTable | NetworkRole::SecurityList => None,
+        NetworkRole::InternetGateway => Some(("oci_core_internet_gateway", "id")),
+        NetworkRole::NatGateway => Some(("oci_core_nat_gateway", "id")),
+        NetworkRole::ServiceGateway => Some(("oci_core_service_gateway", "id")),
+        NetworkRole::LocalPeering => Some(("oci_core_local_peering_gateway", "id")),
+        NetworkRole::DrgAttachment => Some(("oci_core_drg_attachment", "drg_id")),
+        NetworkRole::Vcn
+        | NetworkRole::Subnet
+        | NetworkRole::RouteTable
+        | NetworkRole::SecurityList
+        | NetworkRole::SecurityGroup
+        | NetworkRole::Drg
+        | NetworkRole::RemotePeering => None,
     }
 }
 
@@ -440,5 +477,9 @@ fn cast(cast: Option<Cast>, value: Value) -> Value {
         Some(Cast::String) => text(&value).into(),
         Some(Cast::Upper) => text(&value).to_uppercase().into(),
         Some(Cast::Lower) => text(&value).to_lowercase().into(),
+        Some(Cast::Map) => {
+            let pair = |text: &str| text.split_once('=').map(|(key, value)| (key.to_owned(), value.into()));
+            Value::Object(value.as_array().into_iter().flatten().filter_map(Value::as_str).filter_map(pair).collect())
+        }
     }
 }

@@ -29,8 +29,8 @@ mod catalog_tests;
 mod docs_tests;
 pub mod tree;
 
-use schema_check::{CoreIndex, SchemaIndex};
-use tree::{Mode, Resource, TERRAFORM_DATA};
+use schema::Schema;
+use tree::{Mode, Resource};
 
 /// What tags and names need beside the design.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ pub struct PasswordRule {
     pub length: usize,
     /// characters it may use beside letters and digits; at least one is used when not empty
     pub symbols: String,
+    /// fewest capitals, small letters, digits and symbols, each
+    pub of_each: usize,
 }
 
 /// One managed resource as rendered.
@@ -94,30 +96,20 @@ pub struct RenderedResource {
 
 /// Renders a design. Errors are findings with file and line (schema check) or path (derivation).
 pub fn render(design: &ValidatedDesign, catalog: &Catalog, context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
-    let index = CoreIndex::shared().map_err(|error| vec![internal("schema", &error.to_string())])?;
-    render_with(design, catalog, context, index)
-}
-
-/// Renders a design against a given schema.
-pub fn render_with(
-    design: &ValidatedDesign,
-    catalog: &Catalog,
-    context: &RenderContext,
-    index: &dyn SchemaIndex,
-) -> Result<Rendered, Vec<Finding>> {
+    let schema = Schema::builtin();
     let network = network::derive(design, catalog, Language::En);
     let errors: Vec<Finding> = network.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();
     if !errors.is_empty() {
         return Err(errors);
     }
     let mut content = files::content(design, catalog, &network);
-    files::tag(&mut content.resources, context, index);
+    files::tag(&mut content.resources, context, schema);
     let circles = graph::circles(&content.resources);
     if !circles.is_empty() {
         return Err(circles);
     }
     let files = files::write(design, &content).map_err(|error| vec![internal("hcl", &error.to_string())])?;
-    let problems = schema_check::check(&content.resources, index, &files);
+    let problems = schema_check::check(&content.resources, schema, &files);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -132,13 +124,7 @@ pub fn render_with(
         variables,
         secrets: content.secrets.iter().map(|secret| secret.need.clone()).collect(),
         resources: managed().map(rendered).chain(added.resources).collect(),
-        types: content
-            .resources
-            .iter()
-            .filter(|r| r.resource_type != TERRAFORM_DATA)
-            .map(|r| r.resource_type.clone())
-            .chain(added.types)
-            .collect(),
+        types: content.resources.iter().map(|r| r.resource_type.clone()).chain(added.types).collect(),
         components: managed().map(|r| (r.address(), r.component.clone())).collect(),
         files,
     })
@@ -146,14 +132,7 @@ pub fn render_with(
 
 fn rendered(resource: &Resource) -> RenderedResource {
     let mut unknown = BTreeSet::new();
-    let mut arguments = resource.tree.json("", &mut unknown);
-    // State keeps a value of any type with its type beside it: not to be compared with the wish.
-    if resource.resource_type == TERRAFORM_DATA
-        && let Some(members) = arguments.as_object_mut()
-    {
-        unknown.extend(members.keys().cloned());
-        members.values_mut().for_each(|value| *value = Value::Null);
-    }
+    let arguments = resource.tree.json("", &mut unknown);
     RenderedResource { address: resource.address(), resource_type: resource.resource_type.clone(), arguments, unknown }
 }
 

@@ -213,7 +213,7 @@ impl Tree {
     pub fn json(&self, path: &str, unknown: &mut BTreeSet<String>) -> Value {
         let dotted = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         let mut object = Map::new();
-        for (name, arg) in self.arguments.iter().filter(|(name, _)| name != DEPENDS_ON) {
+        for (name, arg) in self.arguments.iter().filter(|(name, _)| !is_meta(name)) {
             let value = arg.as_literal().cloned().unwrap_or_else(|| {
                 unknown.insert(dotted(name));
                 Value::Null
@@ -234,9 +234,15 @@ impl Tree {
 pub const LIFECYCLE: &str = "lifecycle";
 /// Terraform's own argument, which the provider never sees.
 pub const DEPENDS_ON: &str = "depends_on";
-/// Terraform's own resource type, part of every Terraform from 1.4 on: it holds a value, and other resources can be
-/// replaced when it changes.
-pub const TERRAFORM_DATA: &str = "terraform_data";
+/// See [`DEPENDS_ON`]; it names another configuration of the provider.
+pub const PROVIDER: &str = "provider";
+/// Alias of the provider for the tenancy's home region, where all of IAM is written.
+pub const HOME: &str = "home";
+
+/// Whether an argument is Terraform's own.
+pub fn is_meta(name: &str) -> bool {
+    matches!(name, DEPENDS_ON | PROVIDER)
+}
 
 /// Managed or looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

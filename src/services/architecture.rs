@@ -382,7 +382,7 @@ impl Services {
     pub(super) fn verdict(&self, spec: &DesignSpec, language: Language) -> Verdict {
         let parts = self.parts();
         let defaults = Defaults { region: parts.settings.region.clone(), compartment_id: parts.settings.compartment_id.clone(), language };
-        (parts.judge)(spec, &parts.catalog, &defaults)
+        (parts.judge)(spec, &parts.catalog.get(), &defaults)
     }
 
     /// The findings, or `invalid_design` when the structure is broken.

@@ -138,7 +138,7 @@ impl Services {
 
     fn catalog_lines(&self, kind: Kind, language: Language) -> Vec<CatalogLine> {
         match kind {
-            Kind::Services => self.parts().catalog.services().map(|service| service_line(service, language)).collect(),
+            Kind::Services => self.parts().catalog.get().services().map(|service| service_line(service, language)).collect(),
             Kind::Questions => self
                 .questions()
                 .all()
@@ -154,7 +154,7 @@ impl Services {
 
     fn catalog_entry(&self, kind: Kind, name: &str, language: Language, lines: &[CatalogLine]) -> Result<Map<String, Value>, Error> {
         let found = match kind {
-            Kind::Services => self.parts().catalog.service(name).map(|service| self.service_entry(service, language)),
+            Kind::Services => self.parts().catalog.get().service(name).map(|service| self.service_entry(service, language)),
             Kind::Questions => self.questions().get(name).map(|question| {
                 let view = self.question_view(question, language);
                 json!({ "name": view.id, "title": view.text, "description": view.help, "phase": view.phase, "required": view.required,
@@ -183,7 +183,7 @@ impl Services {
         let config: Map<String, Value> = service.config.iter().map(|(name, key)| (name.to_owned(), config_key(key, language))).collect();
         let outgoing: Map<String, Value> = service.connections.iter().map(|(kind, targets)| (kind.to_owned(), json!(targets))).collect();
         let mut incoming: Map<String, Value> = Map::new();
-        for other in self.parts().catalog.services() {
+        for other in self.parts().catalog.get().services() {
             for (kind, targets) in other.connections.iter() {
                 if targets.contains(&service.service_type) {
                     let sources = incoming.entry(kind.to_owned()).or_insert_with(|| json!([]));
@@ -200,6 +200,8 @@ impl Services {
             "placement": service.placement.as_ref().map(|placement| format!("{:?}", placement.tier).to_lowercase()),
             "config": config, "ports": service.ports.iter().map(port).collect::<Vec<_>>(),
             "connects_to": outgoing, "connected_from": incoming, "outputs": outputs,
+            "requires": service.requires.iter().map(|over| json!({ "types": over.types, "with": over.with })).collect::<Vec<_>>(),
+            "limits": service.limits.iter().map(|limit| format!("{}/{}", limit.service, limit.limit)).collect::<Vec<_>>(),
         })
     }
 }
@@ -223,6 +225,11 @@ fn config_key(key: &ConfigKey, language: Language) -> Value {
     }
     if !key.choices.is_empty() {
         view.insert("choices".into(), json!(key.choices));
+    }
+    if key.choices.is_empty()
+        && let Some(example) = key.examples.first()
+    {
+        view.insert("example".into(), example.clone());
     }
     for (name, bound) in [("minimum", key.minimum), ("maximum", key.maximum)] {
         if let Some(bound) = bound {

@@ -3,12 +3,15 @@
 //! Edits are merge patches of exactly the fields that change, with the resourceVersion that was read: somebody else's
 //! write in between is a 409, which is read again and retried a bounded number of times.
 
+use std::collections::BTreeMap;
+
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
-use kube::core::DeserializeGuard;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::error::{Code, Error};
+use super::index::SessionIndex;
+use super::session::SessionLine;
 use super::text::{Text, say};
 use super::{Parts, Services};
 use crate::api::session::Language;
@@ -18,8 +21,6 @@ use crate::catalog::questions::Questions;
 /// How often an edit is tried against concurrent writers. Controllers write a status a few times a second at most; a
 /// sixth conflict in a row is a fault worth reporting.
 const EDIT_ATTEMPTS: u32 = 6;
-/// How many documents one list request asks for.
-const PAGE: u32 = 500;
 
 impl Services {
     pub(super) fn parts(&self) -> &Parts {
@@ -89,27 +90,14 @@ impl Services {
         Ok(job.filter(|job| Some(&job.spec.session_ref) == session.metadata.name.as_ref()))
     }
 
-    /// Every session, newest first (names carry ULIDs, so name order is age order).
-    pub(super) async fn all_sessions(&self) -> Result<Vec<Session>, Error> {
-        let mut sessions = Vec::new();
-        let mut params = ListParams::default().limit(PAGE);
-        // One session that does not decode must not hide all the others.
-        let api: Api<DeserializeGuard<Session>> = Api::namespaced(self.0.parts.client.clone(), NAMESPACE);
-        loop {
-            let page = api.list(&params).await.map_err(|error| Error::kube(self.0.parts.settings.language, &error, ""))?;
-            for guarded in page.items {
-                match guarded.0 {
-                    Ok(session) => sessions.push(session),
-                    Err(broken) => tracing::warn!(session = broken.metadata.name, error = %broken.error, "a session does not decode"),
-                }
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = ListParams::default().limit(PAGE).continue_token(&token),
-                None => break,
-            }
-        }
-        sessions.sort_by(|a, b| b.metadata.name.cmp(&a.metadata.name));
-        Ok(sessions)
+    /// Calls `read` with every session by name; names carry ULIDs, so name order is age order.
+    pub(super) async fn read_sessions<T>(&self, read: impl FnOnce(&BTreeMap<String, SessionLine>) -> T + Send) -> Result<T, Error> {
+        let api = Api::namespaced(self.0.parts.client.clone(), NAMESPACE);
+        self.index().read(&api, read).await.map_err(|error| Error::kube(self.0.parts.settings.language, &error, ""))
+    }
+    /// The sessions that were listed, and what came since.
+    pub(super) fn index(&self) -> &SessionIndex {
+        &self.0.sessions
     }
 
     /// Edits the spec of a design: `edit` looks at the newest version and says which fields become what (a merge patch

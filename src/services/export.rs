@@ -222,7 +222,7 @@ impl Services {
     pub(super) fn rendered(&self, session: &Session, design: &Design) -> Result<Rendered, Error> {
         let validated = self.validated(session, design)?;
         let context = RenderContext { session: name_of(session).to_owned(), design_uid: design.metadata.uid.clone().unwrap_or_default() };
-        render(&validated, &self.parts().catalog, &context).map_err(|findings| {
+        render(&validated, &self.parts().catalog.get(), &context).map_err(|findings| {
             let problems = findings.iter().map(|finding| problem(finding, &design.spec)).collect();
             Error::problems(Code::InvalidDesign, session.spec.language, problems)
         })

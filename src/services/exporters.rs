@@ -12,6 +12,7 @@ pub(super) fn exported(services: &Services, session: &Session, design: &Design, 
     let language = session.spec.language;
     let verdict = services.verdict(&design.spec, language);
     let parts = services.parts();
+    let catalog = parts.catalog.get();
     let subject = Subject {
         title: &session.spec.title,
         language,
@@ -20,7 +21,7 @@ pub(super) fn exported(services: &Services, session: &Session, design: &Design, 
         status: design.status.as_ref(),
         region: &parts.settings.region,
         verdict: &verdict,
-        catalog: &parts.catalog,
+        catalog: &catalog,
     };
     let packed = |bytes: Result<Vec<u8>, export::Error>| {
         bytes.map(Body::Bytes).map_err(|error| {

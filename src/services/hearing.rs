@@ -272,7 +272,7 @@ impl Services {
     pub(super) fn suggestions(&self, session: &Session, spec: &DesignSpec) -> (Vec<Finding>, Vec<SuggestionView>) {
         let language = session.spec.language;
         let answers: BTreeMap<&str, &str> = session.spec.answers.iter().map(|(id, answer)| (id.as_str(), answer.value.as_str())).collect();
-        let suggested = self.questions().suggest(&answers, &spec.components, &self.parts().catalog);
+        let suggested = self.questions().suggest(&answers, &spec.components, &self.parts().catalog.get());
         let pairs = suggested.into_iter().map(|found| {
             let (rule, component) = (found.rule, found.component);
             let id = format!("{}.{component}", rule.id);

@@ -14,6 +14,7 @@ pub mod error;
 pub mod export;
 mod exporters;
 pub mod hearing;
+mod index;
 pub mod lifecycle;
 pub mod log;
 pub mod plan;
@@ -37,14 +38,16 @@ use crate::api::design::{ApprovalPolicy, DesignSpec, Target};
 use crate::api::session::Language;
 use crate::blobs::Blobs;
 use crate::catalog::Catalog;
+use crate::catalog::overlay::Live;
 use crate::catalog::questions::Questions;
 use crate::clock::Clock;
+use crate::validator::rules::Rules;
 use crate::validator::{Defaults, Verdict};
 
 /// Longest wait of `get_status`: below the 60 s after which common hosts give up on a tool call.
 pub const MAX_WAIT: Duration = Duration::from_secs(55);
 
-/// The judge of a design: `validator::validate` in production. A value and not a call, so that the services can be
+/// The judge of a design: `validator::validate` with the rules in force in production. A value and not a call, so that the services can be
 /// exercised with a small catalogue of rules.
 pub type Judge = Arc<dyn Fn(&DesignSpec, &Catalog, &Defaults) -> Verdict + Send + Sync>;
 
@@ -92,9 +95,11 @@ pub struct Parts {
     pub identity: Identity,
     /// plans and logs, read only
     pub blobs: Arc<dyn Blobs>,
-    /// service types
-    pub catalog: Arc<Catalog>,
-    /// the judge; `Arc::new(validator::validate)` in production
+    /// service types in force
+    pub catalog: Arc<Live<Catalog>>,
+    /// rules in force, for whoever wants to read them; the judge has them already
+    pub rules: Arc<Live<Rules>>,
+    /// the judge; `validator::validate` with the rules in force in production
     pub judge: Judge,
     /// now
     pub clock: Arc<dyn Clock>,
@@ -109,6 +114,7 @@ pub struct Services(Arc<Inner>);
 struct Inner {
     parts: Parts,
     questions: Questions,
+    sessions: index::SessionIndex,
 }
 
 impl Services {
@@ -118,7 +124,7 @@ impl Services {
             tracing::error!(%error, "the hearing asks nothing: its questions do not load");
             Questions::default()
         });
-        Services(Arc::new(Inner { parts, questions }))
+        Services(Arc::new(Inner { parts, questions, sessions: index::SessionIndex::default() }))
     }
 
     /// The language of a session, or the server's when the session cannot be read: for messages about bad arguments.

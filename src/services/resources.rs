@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kube::runtime::watcher::watch_object;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::documents::{is_name, name_of};
 use super::error::{Code, Error};
 use super::export::{Body, What};
-use super::session::GetSession;
+use super::session::{GetSession, SessionLine};
 use super::text::{Text, say};
 use super::{Services, catalog, hearing::Requirement};
 use crate::api::condition::clip;
@@ -22,6 +22,7 @@ use crate::api::session::Language;
 use crate::api::terraformjob::TerraformJob;
 use crate::blobs::{BlobKey, JobBlob};
 use crate::plan::PlanDetails;
+use crate::validator::rules::{AppliesTo, Definition};
 
 /// Scheme and authority-less start of every URI.
 const SCHEME: &str = "galley://";
@@ -178,7 +179,8 @@ impl Services {
             Address::Catalog => self.catalog_resource(catalog::Kind::Services).await,
             Address::Questions => self.catalog_resource(catalog::Kind::Questions).await,
             Address::Service(name) => {
-                let service = self.parts().catalog.service(&name).ok_or_else(missing)?;
+                let catalog = self.parts().catalog.get();
+                let service = catalog.service(&name).ok_or_else(missing)?;
                 Ok(Resource::json(&self.service_entry(service, language)))
             }
             Address::Rules => Ok(Resource::json(&rules(self))),
@@ -237,16 +239,20 @@ impl Services {
     pub async fn complete(&self, argument: &str, prefix: &str, known: &BTreeMap<String, String>) -> Vec<String> {
         let mut values: Vec<String> = match argument {
             "session_id" => {
-                let sessions = self.all_sessions().await.unwrap_or_default();
                 // A person types the title as soon as the id.
                 let wanted = prefix.to_lowercase();
-                let fits =
-                    |name: &str, title: &str| name.starts_with(prefix) || (!wanted.is_empty() && title.to_lowercase().contains(&wanted));
-                let found = sessions.iter().filter(|session| fits(name_of(*session), &session.spec.title));
-                return found.take(COMPLETIONS).map(|session| name_of(session).to_owned()).collect();
+                let fits = |line: &&SessionLine| {
+                    line.session_id.starts_with(prefix) || (!wanted.is_empty() && line.title.to_lowercase().contains(&wanted))
+                };
+                let found = self
+                    .read_sessions(|sessions| {
+                        sessions.values().rev().filter(fits).take(COMPLETIONS).map(|line| line.session_id.clone()).collect()
+                    })
+                    .await;
+                return found.unwrap_or_default();
             }
             "job" => self.jobs_of_session(known.get("session_id").map(String::as_str)).await,
-            "service_type" => self.parts().catalog.service_types().into_iter().map(str::to_owned).collect(),
+            "service_type" => self.parts().catalog.get().service_types().into_iter().map(str::to_owned).collect(),
             "question" => self.questions().ids().into_iter().map(str::to_owned).collect(),
             "file" => self.file_names(known.get("session_id").map(String::as_str)).await,
             "language" => vec!["ja".to_owned(), "en".to_owned()],
@@ -308,13 +314,21 @@ where
         .boxed()
 }
 
-/// What the judge looks at beyond the catalogue's own schema, as far as it is data here: the suggestions of the hearing.
+/// What the judge looks at beyond the catalogue's own schema: the rules in force and the suggestions of the hearing.
 fn rules(services: &Services) -> serde_json::Value {
     let text = |rule: &crate::catalog::questions::Suggestion| {
         json!({ "id": format!("suggestion.{}", rule.id), "severity": "info", "applies_to": rule.types, "key": rule.key, "value": rule.value,
             "message": { "ja": rule.message.get(Language::Ja), "en": rule.message.get(Language::En) } })
     };
-    services.questions().suggestions().iter().map(text).collect()
+    let rules = services.parts().rules.get();
+    let rule = |rule: &Definition| {
+        let Definition { id, severity, applies_to: AppliesTo { types, pairs, design }, at, message, recommendation, why, .. } = rule;
+        let pairs: Vec<Value> = pairs.iter().map(|pair| json!({ "from": pair.from, "via": pair.via, "to": pair.to })).collect();
+        let both = |text: &crate::catalog::service::Text| json!({ "ja": text.ja, "en": text.en });
+        json!({ "id": id, "severity": severity, "applies_to": { "types": types, "pairs": pairs, "design": design }, "at": at,
+            "message": both(message), "recommendation": both(recommendation), "why": why })
+    };
+    rules.definitions().map(|(_, _, definition)| rule(definition)).chain(services.questions().suggestions().iter().map(text)).collect()
 }
 
 #[cfg(test)]

@@ -203,6 +203,7 @@ impl Services {
         session.metadata.annotations = Some([(TARGET_ANNOTATION.to_owned(), target_word(target).to_owned())].into());
         let created =
             self.sessions().create(&PostParams::default(), &session).await.map_err(|error| Error::kube(language, &error, &name))?;
+        self.index().written(&created);
         let mut view = self.session_view(&created, None);
         view.summary = say(language, Text::SessionCreated, &[("session", &view.session_id), ("title", &view.title)]);
         Ok(view)
@@ -215,29 +216,24 @@ impl Services {
     pub async fn list_sessions(&self, input: ListSessions) -> Result<SessionList, Error> {
         let language = self.parts().settings.language;
         let needle = input.title_contains.unwrap_or_default().to_lowercase();
-        let mut sessions = self.all_sessions().await?;
-        sessions.retain(|session| needle.is_empty() || session.spec.title.to_lowercase().contains(&needle));
-        let total = sessions.len();
-        if let Some(cursor) = &input.cursor {
-            if !super::documents::is_name(cursor) {
-                return Err(bad_cursor(language));
-            }
-            // A cursor is the last name shown, so a page is right even when sessions came or went in between.
-            sessions.retain(|session| name_of(session) < cursor.as_str());
+        if input.cursor.as_ref().is_some_and(|cursor| !super::documents::is_name(cursor)) {
+            return Err(bad_cursor(language));
         }
         let limit = input.limit.unwrap_or(PAGE).clamp(1, 100);
-        let more = sessions.len() > limit;
-        sessions.truncate(limit);
-        let next_cursor = if more { sessions.last().map(|session| name_of(session).to_owned()) } else { None };
-        let lines: Vec<SessionLine> = sessions
-            .iter()
-            .map(|session| SessionLine {
-                session_id: name_of(session).to_owned(),
-                title: session.spec.title.clone(),
-                phase: session.status.as_ref().and_then(|status| status.phase),
-                created_at: session.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
-            })
-            .collect();
+        // Names carry ULIDs: name order is age order. A cursor is the last name shown, so a page is right even when
+        // sessions came or went in between.
+        let cursor = input.cursor.as_deref();
+        let read = self.read_sessions(|sessions| {
+            let fits = |line: &&SessionLine| needle.is_empty() || line.title.to_lowercase().contains(&needle);
+            let total = if needle.is_empty() { sessions.len() } else { sessions.values().filter(fits).count() };
+            let after = |line: &&SessionLine| cursor.is_none_or(|cursor| line.session_id.as_str() < cursor);
+            let lines: Vec<SessionLine> = sessions.values().rev().filter(after).filter(fits).take(limit + 1).cloned().collect();
+            (total, lines)
+        });
+        let (total, mut lines) = read.await?;
+        let more = lines.len() > limit;
+        lines.truncate(limit);
+        let next_cursor = if more { lines.last().map(|line| line.session_id.clone()) } else { None };
         let mut summary = say(language, Text::SessionsListed, &[("shown", &lines.len().to_string()), ("total", &total.to_string())]);
         for line in lines.iter().take(5) {
             summary.push_str(&format!("\n{} {}", line.session_id, crate::api::condition::clip(&line.title, 80)));
@@ -281,6 +277,9 @@ impl Services {
             self.sessions().delete(&name, &DeleteParams::default()).await.map_err(|error| Error::kube(language, &error, &name))?;
         }
         let deleted = self.sessions().get_opt(&name).await.map_err(|error| Error::kube(language, &error, &name))?.is_none();
+        if deleted {
+            self.index().gone(&name);
+        }
         let destroys = design.is_some_and(|design| design.spec.policy.on_delete == OnDelete::Destroy);
         let summary = if deleted {
             say(language, Text::SessionDeleted, &[("session", &name)])

@@ -25,6 +25,7 @@ use crate::api::{NAMESPACE, Time};
 use crate::apiserver::{ApiServer, Options};
 use crate::blobs::{BlobKey, Blobs, MemoryBlobs};
 use crate::catalog::Catalog;
+use crate::catalog::overlay::Live;
 use crate::clock::Clock;
 use crate::store::{If, MemoryStore, Store};
 use crate::validator::Verdict;
@@ -237,12 +238,13 @@ impl Kit {
     }
     /// Services with the shipped catalogue and the real judge.
     pub(crate) async fn real() -> Self {
-        let catalog = Arc::new(Catalog::embedded().unwrap());
+        let catalog = Arc::new(Live::new(Catalog::embedded().unwrap()));
+        let rules = crate::validator::rules::Rules::shipped();
         Self::over(
             Arc::new(MemoryStore::new()),
             Identity::editor(Channel::Mcp),
             settings(),
-            (catalog, Arc::new(crate::validator::validate)),
+            (catalog, Arc::new(move |spec, catalog, defaults| crate::validator::validate(spec, catalog, &rules, defaults))),
         )
         .await
     }
@@ -257,7 +259,7 @@ impl Kit {
         store.put(&key, document.to_string().into(), If::Any).await.unwrap();
         Self::over(Arc::new(store), Identity::editor(Channel::Mcp), settings(), (Arc::default(), judge())).await
     }
-    async fn over(store: Arc<dyn Store>, identity: Identity, settings: Settings, (catalog, judge): (Arc<Catalog>, Judge)) -> Self {
+    async fn over(store: Arc<dyn Store>, identity: Identity, settings: Settings, (catalog, judge): (Arc<Live<Catalog>>, Judge)) -> Self {
         let api = ApiServer::open(store, Arc::new(FixedClock), Options::default()).await.unwrap();
         let server = Server { api, gate: Arc::default() };
         let blobs = Arc::new(MemoryBlobs::new());
@@ -266,6 +268,7 @@ impl Kit {
             identity,
             blobs: Arc::clone(&blobs) as Arc<dyn Blobs>,
             catalog,
+            rules: Arc::new(Live::new(crate::validator::rules::Rules::shipped())),
             judge,
             clock: Arc::new(FixedClock),
             settings,
@@ -280,6 +283,7 @@ impl Kit {
             identity,
             blobs: Arc::clone(&self.blobs) as Arc<dyn Blobs>,
             catalog: Arc::default(),
+            rules: Arc::default(),
             judge: judge(),
             clock: Arc::new(FixedClock),
             settings: self.services.parts().settings.clone(),
@@ -326,6 +330,7 @@ pub(crate) fn unanswered() -> (kube::Client, Services) {
         identity: Identity::editor(Channel::Page),
         blobs: Arc::new(MemoryBlobs::new()),
         catalog: Arc::default(),
+        rules: Arc::default(),
         judge: judge(),
         clock: Arc::new(FixedClock),
         settings: settings(),

@@ -8,6 +8,7 @@ use super::finding::{Findings, both, quoted};
 use super::labels;
 use crate::api::design::{Connection, DesignSpec, Target};
 use crate::catalog::Catalog;
+use crate::catalog::mapping::OverConnections;
 use crate::catalog::service::{NameSource, NetworkRole, Service};
 
 /// Connection types that become a backend or a route.
@@ -49,6 +50,9 @@ impl<'a> Seen<'a> {
     /// OCI refuses a public load balancer or gateway in a private subnet.
     fn public_in_private(&self, component: &ValidatedComponent, service: &Service, findings: &mut Findings) {
         let wants = service.placement.as_ref().and_then(|p| p.public_when.as_ref());
+        let type_of = |id: &str| self.component(id).map(|c| c.service_type.as_str());
+        let joined = |over: &OverConnections| self.connections.iter().any(|c| over.joins(c, &component.id, type_of));
+        let by_connection = service.placement.as_ref().is_some_and(|p| p.public_with.iter().any(joined));
         // Addresses of instances have a finding of their own.
         let wants_public =
             wants.is_some_and(|when| when.holds(&component.config, None)) && !component.config.contains_key("assign_public_ip");
@@ -58,7 +62,7 @@ impl<'a> Seen<'a> {
             let is_subnet = self.catalog.service(&s.service_type).and_then(|s| s.network) == Some(NetworkRole::Subnet);
             is_subnet && s.config.get("prohibit_public_ip") == Some(&Value::Bool(true))
         });
-        let (true, Some(subnet)) = (wants_public, private) else { return };
+        let (true, Some(subnet)) = (wants_public || by_connection, private) else { return };
         let (id, name) = (quoted(&component.id), quoted(&subnet.id));
         let message = both(
             format!("{id} は公開ですが、非公開サブネット {name} に置かれています"),

@@ -144,12 +144,19 @@ fn unplaced(spec: &DesignSpec, catalog: &Catalog, components: &[ValidatedCompone
         let Some(service) = catalog.service(&component.service_type) else { continue };
         let needs = match (&service.network, &service.placement) {
             (Some(NetworkRole::Vcn), _) => false,
-            (Some(_), _) => true,
+            (Some(role), _) => role.in_vcn(),
             (None, Some(placement)) => placement.when.holds(&component.config, None),
             (None, None) => false,
         };
         let placing = |c: &Connection| matches!(c.connection_type.as_str(), "deployed_in" | "attached_to" | "routes_to");
-        let said = connections.iter().any(|c| placing(c) && (c.source_id == component.id || c.target_id == component.id));
+        // What stands in no VCN itself says nothing about where its neighbour does.
+        let nowhere = |id: &str| {
+            let other = components.iter().find(|c| c.id == id).and_then(|c| catalog.service(&c.service_type));
+            other.is_some_and(|s| s.network.map_or(s.placement.is_none(), |role| !role.in_vcn()))
+        };
+        let ends =
+            |c: &Connection| c.source_id == component.id && !nowhere(&c.target_id) || c.target_id == component.id && !nowhere(&c.source_id);
+        let said = connections.iter().any(|c| placing(c) && ends(c));
         if needs && !said {
             let name = quoted(&component.id);
             let message = both(

@@ -53,6 +53,8 @@ fn config(component: &Component, service: &Service, catalog: &Catalog, findings:
             }
             // null means "not given": models write it for what they do not know
             Some(_) if value.is_null() => {}
+            // what must be said is not said by an empty list
+            Some((_, schema)) if schema.required && value.as_array().is_some_and(Vec::is_empty) => {}
             Some((key, _)) => {
                 given.insert(key, value);
             }
@@ -118,29 +120,41 @@ fn value_of(
         findings.error("config.type", path, text).allow(shown(&schema.choices)).add();
         return None;
     }
-    let value = whole(schema.value_type, value);
-    if !schema.choices.is_empty() && !schema.choices.contains(&value) {
-        let near = schema.choices.iter().find(|choice| match (choice.as_str(), value.as_str()) {
-            (Some(choice), Some(text)) => choice.eq_ignore_ascii_case(text.trim()),
-            _ => false,
-        });
-        if let Some(near) = near {
-            return Some(near.clone());
+    let value = match whole(schema.value_type, value) {
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| chosen(key, schema, item, &path, findings)).collect::<Option<Vec<Value>>>()?)
         }
-        let text = both(format!("{key} に {written} は選べません"), format!("{key} cannot be {written}"));
-        let choices = shown(&schema.choices);
-        let near = value.as_str().and_then(|text| did_you_mean(text, choices.iter().map(String::as_str)).map(str::to_owned));
-        let draft = findings.error("config.choice", path, text).allow(choices);
-        match near {
-            Some(near) => draft.advise(both(format!("{near} のことですか"), format!("did you mean {near}?"))).add(),
-            None => draft.add(),
-        }
+        one => chosen(key, schema, &one, &path, findings)?,
+    };
+    if !in_range(key, schema, &value, &path, findings) {
         return None;
     }
-    if !in_range(key, schema, &value, &path, findings) || !is_well_formed(key, schema, &value, &path, catalog, findings) {
-        return None;
+    let texts = value.as_array().map_or_else(|| vec![&value], |items| items.iter().collect());
+    texts.into_iter().all(|text| is_well_formed(key, schema, text, &path, catalog, findings)).then_some(value)
+}
+
+/// The value, or one member of a list, in the letter case of its choice.
+fn chosen(key: &str, schema: &ConfigKey, value: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
+    if schema.choices.is_empty() || schema.choices.contains(value) {
+        return Some(value.clone());
     }
-    Some(value)
+    let near = schema.choices.iter().find(|choice| match (choice.as_str(), value.as_str()) {
+        (Some(choice), Some(text)) => choice.eq_ignore_ascii_case(text.trim()),
+        _ => false,
+    });
+    if let Some(near) = near {
+        return Some(near.clone());
+    }
+    let written = quoted(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let text = both(format!("{key} に {written} は選べません"), format!("{key} cannot be {written}"));
+    let choices = shown(&schema.choices);
+    let near = value.as_str().and_then(|text| did_you_mean(text, choices.iter().map(String::as_str)).map(str::to_owned));
+    let draft = findings.error("config.choice", path, text).allow(choices);
+    match near {
+        Some(near) => draft.advise(both(format!("{near} のことですか"), format!("did you mean {near}?"))).add(),
+        None => draft.add(),
+    }
+    None
 }
 
 /// `2.0` for a whole number is `2`: JSON writers differ, Terraform would show a change.
@@ -152,7 +166,7 @@ fn whole(value_type: ValueType, value: &Value) -> Value {
     match (value_type, value) {
         (ValueType::Integers, Value::Array(items)) => items.iter().map(one).collect(),
         (ValueType::Integer | ValueType::Number, value) => one(value),
-        (ValueType::String | ValueType::Boolean | ValueType::Integers, value) => value.clone(),
+        (ValueType::String | ValueType::Boolean | ValueType::Integers | ValueType::Strings, value) => value.clone(),
     }
 }
 
@@ -181,6 +195,9 @@ fn in_range(key: &str, schema: &ConfigKey, value: &Value, path: &str, findings: 
 }
 
 fn is_well_formed(key: &str, schema: &ConfigKey, value: &Value, path: &str, catalog: &Catalog, findings: &mut Findings) -> bool {
+    if let Value::Array(items) = value {
+        return items.iter().enumerate().all(|(at, item)| is_well_formed(key, schema, item, &format!("{path}[{at}]"), catalog, findings));
+    }
     let Some(text) = value.as_str() else { return true };
     if let Some(pattern) = &schema.pattern
         && !catalog.matches(pattern, text)
@@ -204,5 +221,6 @@ fn type_name(value_type: ValueType) -> (&'static str, &'static str) {
         ValueType::Number => ("数", "a number"),
         ValueType::Boolean => ("真偽値 (true / false)", "true or false"),
         ValueType::Integers => ("整数の並び", "a list of whole numbers"),
+        ValueType::Strings => ("文字列の並び", "a list of texts"),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::session::Language;
-use crate::render::tests::{judge, spec};
+use crate::render::tests::{RULES, judge, spec};
 
 fn components(extra: Value) -> Value {
     let mut all = vec![
@@ -184,6 +184,44 @@ fn every_wrong_connection_is_a_finding() {
 }
 
 #[test]
+fn what_a_component_cannot_be_made_without_and_what_it_takes_one_of_is_said() {
+    let link = |source: &str, target: &str, kind: &str| json!({"source_id": source, "target_id": target, "connection_type": kind});
+    let part = |id: &str, kind: &str| json!({"id": id, "service_type": kind, "config": {}});
+    let all = components(json!([
+        part("key", "key"),
+        part("one", "vault"),
+        part("two", "vault"),
+        part("ip", "reserved_ip"),
+        part("lb", "loadbalancer"),
+        {"id": "b", "service_type": "bastion", "config": {"client_cidrs": []}},
+        {"id": "n", "service_type": "bastion", "config": {"client_cidrs": ["10.0.0.0/8", "10.0.0.1/8"]}},
+        {"id": "p", "service_type": "policy", "config": {"statements": ["Allow group a to read buckets in tenancy", "drop it"]}},
+    ]));
+    let without = findings(&all, json!([]));
+    let missing = found(&without, "structure.missing-connection", "components[key]");
+    assert_eq!(missing.message, "`key` needs a connection stored_in to vault");
+    assert_eq!(missing.allowed, ["stored_in"]);
+    found(&without, "config.missing", "components[b].config.client_cidrs");
+    assert!(
+        found(&without, "network.cidr", "components[n].config.client_cidrs").message.contains("10.0.0.1/8"),
+        "each member is looked at"
+    );
+    assert!(found(&without, "config.pattern", "components[p].config.statements").message.contains("drop it"));
+    let twice = findings(
+        &all,
+        json!([
+            link("key", "one", "stored_in"),
+            link("key", "two", "stored_in"),
+            link("ip", "vm", "attached_to"),
+            link("ip", "lb", "attached_to")
+        ]),
+    );
+    found(&twice, "structure.one-connection", "components[key]");
+    found(&twice, "structure.one-connection", "components[ip]");
+    assert!(!twice.iter().any(|f| f.rule == "structure.missing-connection"));
+}
+
+#[test]
 fn a_wrong_pair_says_what_is_allowed_and_a_turned_one_says_so() {
     let all = components(json!([{"id": "adb", "service_type": "adb", "config": {}}]));
     let wrong = findings(&all, json!([{"source_id": "vm", "target_id": "adb", "connection_type": "https"}]));
@@ -233,7 +271,7 @@ fn too_many_components_files_and_variables_are_refused() {
 fn messages_come_in_the_language_of_the_session() {
     let defaults = Defaults { region: "ap-osaka-1".into(), compartment_id: "ocid1.compartment.oc1..a".into(), language: Language::Ja };
     let design = spec(&json!({"components": [{"id": "x", "service_type": "copmute", "config": {}}], "connections": []}));
-    let verdict = validate(&design, &Catalog::embedded().unwrap(), &defaults);
+    let verdict = validate(&design, &Catalog::embedded().unwrap(), &RULES, &defaults);
     assert_eq!(verdict.findings[0].message, "サービス種別 `copmute` はカタログにありません");
     assert_eq!(verdict.findings[0].recommendation.as_deref(), Some("compute のことですか"));
 }
@@ -273,7 +311,7 @@ fn two_hundred_components_and_connections_are_judged_within_the_bar() {
     let catalog = Catalog::embedded().unwrap();
     let defaults = Defaults { region: "ap-osaka-1".into(), compartment_id: "ocid1.compartment.oc1..a".into(), language: Language::En };
     let start = std::time::Instant::now();
-    assert!(validate(&design, &catalog, &defaults).design.is_some());
+    assert!(validate(&design, &catalog, &RULES, &defaults).design.is_some());
     // 300 ms is the bar for an optimised build; an unoptimised one on a busy machine gets ten times that.
     assert!(start.elapsed().as_millis() < 3000, "{:?}", start.elapsed());
 }

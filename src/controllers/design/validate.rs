@@ -85,7 +85,21 @@ pub struct Judged {
 
 /// The newest judgement of the designs that were looked at last.
 #[derive(Debug, Default)]
-pub struct Memo(Mutex<HashMap<String, (MemoKey, Arc<Judged>)>>);
+pub struct Memo(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    judged: HashMap<String, Entry>,
+    /// counts the looks, so that the entry that was looked at longest ago is known
+    looks: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: MemoKey,
+    judged: Arc<Judged>,
+    look: u64,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 struct MemoKey {
@@ -94,29 +108,40 @@ struct MemoKey {
     revision: u64,
 }
 
-/// How many judgements are kept: a rendered design is some 100 KiB, and the designs people work on at once are few.
-const MEMO_LIMIT: usize = 64;
+/// How many judgements are kept: a rendered design of 19 components is some 400 KiB, judging it anew takes some
+/// milliseconds, and the designs people work on at once are few.
+const MEMO_LIMIT: usize = 16;
 
 impl Memo {
     fn judged(&self, uid: &str, key: MemoKey, judge: impl FnOnce() -> Judged) -> Arc<Judged> {
-        if let Some((held, judged)) = self.lock().get(uid)
-            && *held == key
-        {
-            return judged.clone();
+        if let Some(judged) = self.held(uid, &key) {
+            return judged;
         }
         let judged = Arc::new(judge());
-        let mut entries = self.lock();
-        if entries.len() >= MEMO_LIMIT {
-            entries.clear();
+        let mut kept = self.lock();
+        kept.looks += 1;
+        let entry = Entry { key, judged: judged.clone(), look: kept.looks };
+        kept.judged.insert(uid.to_owned(), entry);
+        if kept.judged.len() > MEMO_LIMIT
+            && let Some(oldest) = kept.judged.iter().min_by_key(|(_, entry)| entry.look).map(|(uid, _)| uid.clone())
+        {
+            kept.judged.remove(&oldest);
         }
-        entries.insert(uid.to_owned(), (key, judged.clone()));
         judged
+    }
+    fn held(&self, uid: &str, key: &MemoKey) -> Option<Arc<Judged>> {
+        let mut kept = self.lock();
+        kept.looks += 1;
+        let look = kept.looks;
+        let entry = kept.judged.get_mut(uid).filter(|entry| entry.key == *key)?;
+        entry.look = look;
+        Some(entry.judged.clone())
     }
     /// Drops what is known of a design.
     pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+        self.lock().judged.remove(uid);
     }
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (MemoKey, Arc<Judged>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -195,4 +220,39 @@ pub fn bounded(mut items: Vec<Finding>) -> Findings {
     let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
     items.truncate(STATUS_LIST_LIMIT);
     Findings { errors, warnings, infos, items }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(generation: i64) -> MemoKey {
+        MemoKey { generation, language: Language::En, revision: 1 }
+    }
+    fn judged() -> Judged {
+        Judged { findings: Findings::default(), rendered: None }
+    }
+
+    #[test]
+    fn a_design_is_judged_once_a_generation_and_the_one_looked_at_longest_ago_is_forgotten_first() {
+        let (memo, times) = (Memo::default(), std::cell::Cell::new(0));
+        let look = |uid: &str, generation: i64| {
+            memo.judged(uid, key(generation), || {
+                times.set(times.get() + 1);
+                judged()
+            });
+            times.get()
+        };
+        assert_eq!((look("a", 1), look("a", 1), look("a", 2)), (1, 1, 2), "once for each generation");
+        for number in 0..MEMO_LIMIT - 1 {
+            look(&format!("other {number}"), 1);
+        }
+        let full = times.get();
+        assert_eq!(look("a", 2), full, "still held when the memo is full, and looked at just now");
+        look("one more", 1);
+        assert_eq!(look("a", 2), full + 1, "the newcomer did not push out what was looked at last");
+        assert_eq!(look("other 0", 1), full + 2, "but what was looked at longest ago");
+        memo.forget("a");
+        assert_eq!(look("a", 2), full + 3);
+    }
 }

@@ -137,7 +137,7 @@ fn secret(id: &str) -> Option<SecretNeed> {
         id if id.starts_with("supplied") => SecretSource::Supplied,
         _ => return None,
     };
-    Some(SecretNeed { name: format!("{id}_password"), source, rule: PasswordRule { length: 20, symbols: "#".into() } })
+    Some(SecretNeed { name: format!("{id}_password"), source, rule: PasswordRule { length: 20, symbols: "#".into(), of_each: 1 } })
 }
 
 #[derive(Debug, Clone, Default)]

@@ -176,6 +176,10 @@ fn category(service_type: &str, catalog: &Catalog) -> Category {
             Some(service) if service.tier == "compute" => Compute,
             Some(service) if service.tier == "database" => Database,
             Some(service) if service.tier == "storage" => Storage,
+            Some(service) if service.tier == "containers" => Containers,
+            Some(service) if service.tier == "edge" => Edge,
+            Some(service) if service.tier == "integration" => Messaging,
+            Some(service) if service.tier == "security" => Security,
             Some(_) | None => Other,
         },
     }
@@ -256,12 +260,19 @@ impl Builder<'_> {
                 }
                 (Some(NetworkRole::Subnet), Some(_)) => {}
                 (
-                    Some(NetworkRole::InternetGateway | NetworkRole::NatGateway | NetworkRole::ServiceGateway | NetworkRole::LocalPeering),
+                    Some(
+                        NetworkRole::InternetGateway
+                        | NetworkRole::NatGateway
+                        | NetworkRole::ServiceGateway
+                        | NetworkRole::LocalPeering
+                        | NetworkRole::DrgAttachment,
+                    ),
                     Some(vcn),
                 ) => {
                     vcn.gateways.push(node);
                 }
-                (Some(NetworkRole::RouteTable | NetworkRole::SecurityList), Some(vcn)) => {
+                (Some(NetworkRole::Drg | NetworkRole::RemotePeering), Some(_)) => regional.push(node),
+                (Some(NetworkRole::RouteTable | NetworkRole::SecurityList | NetworkRole::SecurityGroup), Some(vcn)) => {
                     // derived tables are in the summary; in the picture they say nothing the subnet does not say
                     if !node.derived {
                         vcn.tables.push(node);

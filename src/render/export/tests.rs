@@ -25,7 +25,7 @@ impl Scene {
     pub fn new(title: &str, language: Language, spec: DesignSpec) -> Scene {
         let catalog = Catalog::embedded().unwrap();
         let defaults = Defaults { region: "ap-osaka-1".to_owned(), compartment_id: "ocid1.compartment.oc1..aaaa".to_owned(), language };
-        let verdict = validate(&spec, &catalog, &defaults);
+        let verdict = validate(&spec, &catalog, &crate::render::tests::RULES, &defaults);
         Scene { title: title.to_owned(), language, hearing: None, spec, status: None, verdict, catalog }
     }
 

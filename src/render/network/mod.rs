@@ -9,6 +9,7 @@ mod allocate;
 mod notes;
 mod peer;
 mod place;
+mod transit;
 mod routes;
 mod security;
 #[cfg(test)]
@@ -37,7 +38,11 @@ fn service_type(role: NetworkRole) -> &'static str {
         NetworkRole::ServiceGateway => "service_gateway",
         NetworkRole::RouteTable => "route_table",
         NetworkRole::SecurityList => "security_list",
-        NetworkRole::LocalPeering => "local_peering_gateway",
+        NetworkRole::SecurityGroup => "nsg",
+        NetworkRole::LocalPeering => "local_peering",
+        NetworkRole::Drg => "drg",
+        NetworkRole::DrgAttachment => "drg_attachment",
+        NetworkRole::RemotePeering => "remote_peering",
     }
 }
 
@@ -68,6 +73,8 @@ pub struct Network {
     pub spots: BTreeMap<(String, String), Placement>,
     /// ends of VCN peerings
     pub peerings: Vec<Peering>,
+    /// VCNs that reach each other, or the world behind, through a dynamic routing gateway
+    pub transits: Vec<Transit>,
     /// security groups, one per place that can carry one
     pub nsgs: Vec<Nsg>,
     /// their rules
@@ -101,6 +108,21 @@ pub struct Peering {
     pub peer: Option<String>,
     /// component it belongs to
     pub component: String,
+    /// whether it is a component of the design; else `vcn_peering` made it
+    pub brought: bool,
+}
+
+/// One way through a dynamic routing gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transit {
+    /// label of the VCN that sends
+    pub vcn: String,
+    /// label of the attachment that joins it to the gateway
+    pub attachment: String,
+    /// addresses at the other end
+    pub destination: Ipv4Net,
+    /// label of the VCN there; None = beyond the region or on premises
+    pub to: Option<String>,
 }
 
 /// A subnet, brought or derived.
@@ -153,6 +175,8 @@ pub struct Placement {
     pub vcn: String,
     /// label of its security group
     pub nsg: Option<String>,
+    /// labels of the security groups that the person attached beside it
+    pub further_nsgs: Vec<String>,
 }
 
 /// A network security group.
@@ -227,6 +251,7 @@ pub fn derive(design: &ValidatedDesign, catalog: &Catalog, language: Language) -
         work.members();
         work.subnets();
         work.peerings();
+        work.transits();
         work.tables();
         work.groups();
         work.notes();
@@ -319,7 +344,7 @@ impl<'a> Derivation<'a> {
             }
         }
         let nobody_brought_one = self.of_role(NetworkRole::Vcn).next().is_none();
-        let needed = !self.workloads().is_empty() || self.design.components.iter().any(|c| self.role(c).is_some());
+        let needed = !self.workloads().is_empty() || self.design.components.iter().any(|c| self.role(c).is_some_and(NetworkRole::in_vcn));
         if nobody_brought_one
             && needed
             && let Ok(cidr) = DEFAULT_VCN.parse::<Ipv4Net>()
@@ -341,6 +366,8 @@ impl<'a> Derivation<'a> {
             NetworkRole::ServiceGateway,
             NetworkRole::RouteTable,
             NetworkRole::SecurityList,
+            NetworkRole::LocalPeering,
+            NetworkRole::DrgAttachment,
         ] {
             for component in self.of_role(role) {
                 let vcn = self.vcn_of(component).unwrap_or_else(|| first.clone());

@@ -12,6 +12,7 @@ use crate::validator::finding::{both, quoted};
 impl Derivation<'_> {
     /// Adds the findings.
     pub(super) fn notes(&mut self) {
+        self.lists();
         for component in &self.design.components {
             self.cluster_addresses(component);
             if self.network.spots.contains_key(&(component.id.clone(), "endpoint".to_owned())) {
@@ -22,6 +23,39 @@ impl Derivation<'_> {
             if private_database {
                 self.database_port(component);
             }
+        }
+    }
+
+    /// Brought security lists say what a whole subnet lets in. What the components there need beside that, their groups
+    /// carry: said for each list, because nobody should look for it there.
+    fn lists(&mut self) {
+        for list in self.of_role(NetworkRole::SecurityList) {
+            let has_list = |subnet: &String| self.network.subnets.get(subnet).is_some_and(|s| s.security_lists.contains(&list.label));
+            let places = self.network.placements.values().chain(self.network.spots.values()).filter(|p| has_list(&p.subnet));
+            let groups: Vec<&String> = places.filter_map(|place| place.nsg.as_ref()).collect();
+            let own = list.config.get("ingress_port").and_then(Value::as_u64);
+            let lets_in = |(first, last): (u16, u16)| first == last && own == Some(u64::from(first));
+            let carried = self.network.rules.iter().filter(|r| r.flow == Flow::Ingress && groups.contains(&&r.nsg));
+            let mut added: Vec<String> = carried
+                .filter_map(|rule| rule.ports.filter(|ports| !lets_in(*ports)).map(|(first, last)| (&rule.nsg, first, last)))
+                .map(|(nsg, first, last)| if first == last { format!("{nsg}: {first}") } else { format!("{nsg}: {first}-{last}") })
+                .collect();
+            added.sort();
+            added.dedup();
+            if added.is_empty() {
+                continue;
+            }
+            let (name, rules) = (quoted(&list.id), added.join(", "));
+            self.findings
+                .info(
+                    "network.rules-completed",
+                    format!("components[{}]", list.id),
+                    both(
+                        format!("{name} にない規則を、部品のセキュリティ・グループで補いました: {rules}"),
+                        format!("rules that {name} lacks were added in the groups of the components: {rules}"),
+                    ),
+                )
+                .add();
         }
     }
 

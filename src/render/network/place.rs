@@ -91,7 +91,8 @@ impl<'a> Derivation<'a> {
     fn place(&mut self, workload: &'a ValidatedComponent) {
         let Some(service) = self.service(workload) else { return };
         let Some(rule) = &service.placement else { return };
-        let wants_public = rule.public_when.as_ref().is_some_and(|when| when.holds(&workload.config, None));
+        let wants_public = rule.public_when.as_ref().is_some_and(|when| when.holds(&workload.config, None))
+            || rule.public_with.iter().any(|wanted| self.has(workload, wanted));
         let tier = if wants_public { SubnetTier::Public } else { rule.tier };
         let subnet = match self.deployed_in(workload, NetworkRole::Subnet) {
             Some(subnet) => Some(subnet.label.clone()),
@@ -102,7 +103,7 @@ impl<'a> Derivation<'a> {
         };
         let Some(label) = subnet else { return };
         let Some(known) = self.network.subnets.get(&label) else { return };
-        let placement = Placement { subnet: label, public: known.public, vcn: known.vcn.clone(), nsg: None };
+        let placement = Placement { subnet: label, public: known.public, vcn: known.vcn.clone(), nsg: None, further_nsgs: Vec::new() };
         let main = placement.clone();
         self.network.placements.insert(workload.id.clone(), placement);
         for (name, spot) in rule.others.iter().filter(|(_, spot)| spot.when.holds(&workload.config, None)) {
@@ -117,7 +118,7 @@ impl<'a> Derivation<'a> {
         let label = if main.public == public { Some(main.subnet.clone()) } else { self.subnet_of_tier(&main.vcn, tier, workload) };
         let Some(label) = label else { return };
         let Some(known) = self.network.subnets.get(&label) else { return };
-        let placement = Placement { subnet: label, public: known.public, vcn: known.vcn.clone(), nsg: None };
+        let placement = Placement { subnet: label, public: known.public, vcn: known.vcn.clone(), nsg: None, further_nsgs: Vec::new() };
         self.network.spots.insert((workload.id.clone(), name.to_owned()), placement);
     }
 

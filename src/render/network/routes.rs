@@ -85,8 +85,17 @@ impl<'a> Derivation<'a> {
             if !in_use {
                 self.unused(&label);
             }
-            let mut routes = self.routes_of(vcn, &label, kind.unwrap_or(Kind::Public), in_use, brought);
-            routes.extend(self.peering_routes(vcn));
+            let mut routes = self.routes_of(vcn, &label, kind.unwrap_or(Kind::Public), in_use);
+            let further: Vec<Route> = self.peering_routes(vcn).into_iter().chain(self.transit_routes(vcn)).collect();
+            for route in further {
+                // The API takes one route for a destination.
+                if !routes.iter().any(|known| known.destination == route.destination) {
+                    routes.push(route);
+                }
+            }
+            if brought && !routes.is_empty() {
+                self.completed(&label, &routes);
+            }
             self.network.routes.insert(label, routes);
         }
     }
@@ -175,15 +184,21 @@ impl<'a> Derivation<'a> {
             NetworkRole::InternetGateway => "igw",
             NetworkRole::NatGateway => "nat",
             NetworkRole::ServiceGateway => "sgw",
-            NetworkRole::Vcn | NetworkRole::Subnet | NetworkRole::RouteTable | NetworkRole::SecurityList | NetworkRole::LocalPeering => {
-                return None;
-            }
+            NetworkRole::Vcn
+            | NetworkRole::Subnet
+            | NetworkRole::RouteTable
+            | NetworkRole::SecurityList
+            | NetworkRole::SecurityGroup
+            | NetworkRole::LocalPeering
+            | NetworkRole::Drg
+            | NetworkRole::DrgAttachment
+            | NetworkRole::RemotePeering => return None,
         };
         make.then(|| self.add(role, vcn, &format!("{vcn}_{wish}"), &[]))
     }
 
     /// Routes of a table. A table that no subnet uses gets routes only to gateways that exist anyway.
-    fn routes_of(&mut self, vcn: &str, label: &str, kind: Kind, in_use: bool, brought: bool) -> Vec<Route> {
+    fn routes_of(&mut self, vcn: &str, label: &str, kind: Kind, in_use: bool) -> Vec<Route> {
         let component = self.design.components.iter().find(|c| c.label == label);
         let destination = component.and_then(|c| c.config.get("destination")).and_then(Value::as_str).unwrap_or(ANYWHERE).to_owned();
         let said = |role| component.map(|c| self.linked(&c.id, role)).unwrap_or_default().first().map(|g| g.label.clone());
@@ -206,14 +221,11 @@ impl<'a> Derivation<'a> {
                 routes.extend(services.map(|label| Route { destination: Peer::Services, gateway: NetworkRole::ServiceGateway, label }));
             }
         }
-        if brought && !routes.is_empty() {
-            self.completed(component, &routes);
-        }
         routes
     }
 
-    fn completed(&mut self, table: Option<&ValidatedComponent>, routes: &[Route]) {
-        let Some(table) = table else { return };
+    fn completed(&mut self, label: &str, routes: &[Route]) {
+        let Some(table) = self.design.components.iter().find(|c| c.label == label) else { return };
         let to = |route: &Route| match &route.destination {
             Peer::Cidr(cidr) => format!("{cidr} → {}", route.label),
             Peer::Services => format!("OCI services → {}", route.label),

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::{ANYWHERE, Derivation, Flow, Nsg, Peer, Placement, Rule};
 use crate::api::design::Connection;
-use crate::catalog::mapping::{Direction, OverConnections};
-use crate::catalog::mapping::{Expr, Source};
+use crate::catalog::mapping::{Expr, OverConnections, Source};
 use crate::catalog::service::{Egress, FlowWord, NetworkRole, PeerWord, Port, PortSpan, Protocol, RuleMapping, RulePeer, Service};
 use crate::validator::ValidatedComponent;
 use crate::validator::finding::{both, quoted};
@@ -69,12 +68,49 @@ impl<'a> Derivation<'a> {
                 }
             }
         }
+        self.brought_groups();
         for connection in &self.design.connections {
             self.connection(connection);
         }
         for component in &self.design.components {
             if let (Some(service), Some(placement)) = (self.service(component), self.network.placements.get(&component.id).cloned()) {
                 self.standing(component, service, &placement);
+            }
+        }
+    }
+
+    /// Groups that the person brought: each stands in the VCN of what it is attached to, and joins the groups there.
+    fn brought_groups(&mut self) {
+        for group in self.of_role(NetworkRole::SecurityGroup) {
+            let attached: Vec<&ValidatedComponent> = self
+                .design
+                .connections
+                .iter()
+                .filter(|c| c.source_id == group.id && c.connection_type == "attached_to")
+                .filter_map(|c| self.component(&c.target_id))
+                .collect();
+            let said = self.linked(&group.id, NetworkRole::Vcn).first().map(|vcn| vcn.label.clone());
+            let of_first = attached.iter().find_map(|c| self.network.placements.get(&c.id)).map(|place| place.vcn.clone());
+            let Some(vcn) = said.or(of_first).or_else(|| self.first_vcn()) else { continue };
+            self.network.vcn_of.insert(group.label.clone(), vcn.clone());
+            for component in attached {
+                let Some(place) = self.network.placements.get_mut(&component.id) else { continue };
+                if place.vcn == vcn {
+                    place.further_nsgs.push(group.label.clone());
+                    continue;
+                }
+                let (name, of) = (quoted(&group.id), quoted(&component.id));
+                self.findings
+                    .error(
+                        "network.group-elsewhere",
+                        format!("components[{}]", group.id),
+                        both(
+                            format!("{name} と {of} は別の VCN にあります。NSG は同じ VCN の部品にだけ付けられます"),
+                            format!("{name} and {of} stand in different VCNs: a group serves its own VCN only"),
+                        ),
+                    )
+                    .advise(both("VCN ごとに NSG を分けてください", "use one group for each VCN"))
+                    .add();
             }
         }
     }
@@ -223,15 +259,9 @@ impl<'a> Derivation<'a> {
     }
 
     /// Whether a component has such a connection.
-    fn has(&self, component: &ValidatedComponent, wanted: &OverConnections) -> bool {
-        self.design.connections.iter().any(|connection| {
-            let (own, other) = match wanted.direction {
-                Direction::Out => (&connection.source_id, &connection.target_id),
-                Direction::In => (&connection.target_id, &connection.source_id),
-            };
-            let fits = |id: &str| wanted.with.is_empty() || self.component(id).is_some_and(|c| wanted.with.contains(&c.service_type));
-            *own == component.id && (wanted.types.is_empty() || wanted.types.contains(&connection.connection_type)) && fits(other)
-        })
+    pub(super) fn has(&self, component: &ValidatedComponent, wanted: &OverConnections) -> bool {
+        let type_of = |id: &str| self.component(id).map(|c| c.service_type.as_str());
+        self.design.connections.iter().any(|connection| wanted.joins(connection, &component.id, type_of))
     }
 
     /// Whether the subnet has a way to the internet; only then "anywhere" covers the OCI services too.

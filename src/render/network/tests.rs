@@ -190,3 +190,147 @@ fn nothing_is_open_to_the_internet_unless_the_design_says_so() {
     assert!(network.placements["vm"].public);
     assert!(network.rules.iter().all(|rule| rule.flow == Flow::Egress), "{:#?}", network.rules);
 }
+
+fn link(source: &str, target: &str, kind: &str) -> Value {
+    json!({"source_id": source, "target_id": target, "connection_type": kind})
+}
+
+/// `destination → gateway` of a table.
+fn ways(network: &Network, table: &str) -> Vec<String> {
+    let to = |peer: &Peer| if let Peer::Cidr(cidr) = peer { cidr.clone() } else { "services".to_owned() };
+    network.routes[table].iter().map(|r| format!("{} → {}", to(&r.destination), r.label)).collect()
+}
+
+/// Two VCNs, each with a private workload, and a dynamic routing gateway that both are attached to.
+fn hub(far: &str, extra: Vec<Value>, links: Vec<Value>) -> (Vec<Value>, Vec<Value>) {
+    let parts = vec![
+        part("a", "vcn", json!({"cidr_block": "10.0.0.0/16"})),
+        part("b", "vcn", json!({"cidr_block": far})),
+        part("va", "compute", json!({})),
+        part("vb", "compute", json!({})),
+        part("hub", "drg", json!({})),
+        part("at_a", "drg_attachment", json!({"remote_cidrs": ["192.168.7.0/24"]})),
+        part("at_b", "drg_attachment", json!({})),
+    ];
+    let joined = vec![
+        link("va", "a", "deployed_in"),
+        link("vb", "b", "deployed_in"),
+        link("at_a", "a", "deployed_in"),
+        link("at_b", "b", "deployed_in"),
+        link("at_a", "hub", "attached_to"),
+        link("at_b", "hub", "attached_to"),
+        link("va", "vb", "ssh"),
+    ];
+    (parts.into_iter().chain(extra).collect(), joined.into_iter().chain(links).collect())
+}
+
+#[test]
+fn vcns_at_one_gateway_reach_each_other_and_what_lies_behind() {
+    let far_region = part("far", "remote_peering", json!({"remote_cidrs": ["172.30.0.0/16"]}));
+    let (parts, links) = hub("10.1.0.0/20", vec![far_region], vec![link("far", "hub", "attached_to")]);
+    let (network, _) = derived(json!(parts), json!(links));
+    let private = ["0.0.0.0/0 → a_nat", "services → a_sgw", "10.1.0.0/20 → at_a", "192.168.7.0/24 → at_a", "172.30.0.0/16 → at_a"];
+    assert_eq!(ways(&network, "a_private_routes"), private);
+    assert_eq!(ways(&network, "b_private_routes")[2..], ["10.0.0.0/16 → at_b", "172.30.0.0/16 → at_b"]);
+    let rule = network.rules.iter().find(|r| r.label == "vb_from_va_22").unwrap();
+    assert_eq!(rule.peer, Peer::Cidr("10.0.1.0/24".into()), "a group of another VCN cannot be named: its subnet's addresses are");
+    assert!(!network.findings.iter().any(|f| f.rule == "network.other-vcn"));
+}
+
+#[test]
+fn what_cannot_be_joined_is_an_error_at_the_joint() {
+    let twice =
+        (vec![part("at_c", "drg_attachment", json!({}))], vec![link("at_c", "a", "deployed_in"), link("at_c", "hub", "attached_to")]);
+    let inside = (vec![part("far", "remote_peering", json!({"remote_cidrs": ["10.0.5.0/24"]}))], vec![link("far", "hub", "attached_to")]);
+    let rows = [
+        (hub("10.0.128.0/17", vec![], vec![]), "network.peering-overlap", "components[at_b]", "common addresses"),
+        (hub("10.1.0.0/16", twice.0, twice.1), "network.attached-twice", "components[at_a]", "one VCN twice at one gateway"),
+        (hub("10.1.0.0/16", inside.0, inside.1), "network.remote-overlap", "components[at_a]", "addresses of the VCN itself"),
+    ];
+    for ((parts, links), rule, path, reason) in rows {
+        let verdict = judge(&spec(&json!({"components": parts, "connections": links})));
+        assert!(verdict.findings.iter().any(|f| f.rule == rule && f.path == path), "{reason}: {:#?}", verdict.findings);
+        assert!(verdict.design.is_none(), "{reason}");
+    }
+}
+
+#[test]
+fn gateways_of_a_peering_that_the_person_brought_get_their_routes() {
+    let parts = json!([
+        part("a", "vcn", json!({})),
+        part("b", "vcn", json!({"cidr_block": "10.1.0.0/16"})),
+        part("va", "compute", json!({})),
+        part("vb", "compute", json!({"assign_public_ip": true})),
+        part("near", "local_peering", json!({"remote_cidrs": ["172.16.0.0/16"]})),
+        part("other", "local_peering", json!({})),
+    ]);
+    let links = json!([
+        link("va", "a", "deployed_in"),
+        link("vb", "b", "deployed_in"),
+        link("near", "a", "deployed_in"),
+        link("other", "b", "deployed_in"),
+        link("near", "other", "peers_with"),
+    ]);
+    let (network, _) = derived(parts, links);
+    assert_eq!(ways(&network, "a_private_routes")[2..], ["10.1.0.0/16 → near", "172.16.0.0/16 → near"]);
+    assert_eq!(ways(&network, "b_public_routes"), ["0.0.0.0/0 → b_igw", "10.0.0.0/16 → other"], "public tables lead there too");
+    assert!(network.peerings.iter().all(|end| end.brought), "nothing is made beside what was brought");
+}
+
+#[test]
+fn a_brought_table_is_completed_with_the_routes_of_every_joint_and_the_report_names_them() {
+    let (parts, links) = hub("10.1.0.0/16", vec![part("table", "route_table", json!({}))], vec![link("table", "a", "deployed_in")]);
+    let (network, findings) = derived(json!(parts), json!(links));
+    assert_eq!(network.subnets["a_private_app"].route_table, "table");
+    let note = findings.iter().find(|f| f.rule == "network.routes-completed").unwrap();
+    for route in ["0.0.0.0/0 → a_nat", "OCI services → a_sgw", "10.1.0.0/16 → at_a", "192.168.7.0/24 → at_a"] {
+        assert!(note.message.contains(route), "{route} in {}", note.message);
+    }
+    assert_eq!((note.severity, note.path.as_str()), (Severity::Info, "components[table]"));
+}
+
+#[test]
+fn a_brought_security_list_stays_as_it_is_and_what_it_lacks_is_added_and_said() {
+    let parts = json!([
+        part("net", "vcn", json!({})),
+        part("db", "subnet", json!({"prohibit_public_ip": true})),
+        part("list", "security_list", json!({"ingress_port": 1521, "ingress_source": "10.0.0.0/16"})),
+        part("adb", "adb", json!({})),
+        part("vm", "compute", json!({})),
+    ]);
+    let (network, findings) = derived(parts, json!([link("vm", "adb", "private_endpoint"), link("list", "db", "attached_to")]));
+    assert_eq!(network.subnets["db"].security_lists, ["list"]);
+    let note = findings.iter().find(|f| f.rule == "network.rules-completed" && f.path == "components[list]").unwrap();
+    assert_eq!(note.severity, Severity::Info);
+    assert!(note.message.ends_with("adb_nsg: 1522, adb_nsg: 443"), "1521 is there already: {}", note.message);
+}
+
+#[test]
+fn a_group_of_ones_own_joins_the_derived_one_in_its_own_vcn_only() {
+    let vm = || vec![part("a", "vcn", json!({})), part("vm", "compute", json!({})), part("mine", "nsg", json!({}))];
+    let (network, _) = derived(json!(vm()), json!([link("mine", "vm", "attached_to")]));
+    assert_eq!(network.vcn_of["mine"], "a");
+    assert_eq!(network.placements["vm"].nsg.as_deref(), Some("vm_nsg"));
+    assert_eq!(network.placements["vm"].further_nsgs, ["mine"]);
+    let parts: Vec<Value> = vm().into_iter().chain([part("b", "vcn", json!({"cidr_block": "10.1.0.0/16"}))]).collect();
+    let links = [link("mine", "vm", "attached_to"), link("vm", "a", "deployed_in"), link("mine", "b", "deployed_in")];
+    let verdict = judge(&spec(&json!({"components": parts, "connections": links})));
+    assert!(
+        verdict.findings.iter().any(|f| f.rule == "network.group-elsewhere" && f.path == "components[mine]"),
+        "{:#?}",
+        verdict.findings
+    );
+}
+
+#[test]
+fn what_stands_in_no_vcn_makes_none() {
+    let (network, _) = derived(json!([part("hub", "drg", json!({})), part("bucket", "objectstorage", json!({}))]), json!([]));
+    assert!(network.vcns.is_empty() && network.derived.is_empty());
+}
+
+#[test]
+fn a_reserved_address_puts_its_component_into_a_public_subnet() {
+    let parts = json!([part("net", "vcn", json!({})), part("vm", "compute", json!({})), part("ip", "reserved_ip", json!({}))]);
+    let (network, _) = derived(parts, json!([link("ip", "vm", "attached_to")]));
+    assert!(network.placements["vm"].public);
+}

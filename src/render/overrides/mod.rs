@@ -16,7 +16,7 @@ use hcl::expr::Expression;
 use hcl::structure::{Block, Body};
 
 use super::RenderedResource;
-use super::schema_check::{CoreIndex, SchemaIndex};
+use super::schema::Schema;
 use super::tree::Mode;
 use crate::api::design::{Finding, Severity};
 use crate::validator::finding::{Both, Findings, both, quoted};
@@ -147,7 +147,7 @@ fn top(block: &Block, refusals: &mut Vec<Refusal>) {
 }
 
 fn provider_type(mode: Mode, kind: &str, block: &Block, refusals: &mut Vec<Refusal>) {
-    let known = CoreIndex::shared().is_ok_and(|index| index.knows(mode, kind));
+    let known = Schema::builtin().knows(mode == Mode::Data, kind);
     if !known {
         let shown = quoted(kind);
         let message = both(

@@ -1,4 +1,4 @@
-//! Index of the schema of the provider oracle/oci 8.28.0 (121 resource types, 86 data sources), with what the published
+//! Index of the schema of the provider oracle/oci 8.28.0 (163 resource types, 168 data sources), with what the published
 //! schema format leaves out: ForceNew, defaults, enumerations, conflicts.
 //!
 //! Takes nothing: the data is embedded (`rules/provider/`, see the README there). Two gzip texts are unpacked once; a type
@@ -33,6 +33,9 @@ pub const PROVIDER_SOURCE: &str = "registry.terraform.io/oracle/oci";
 static SCHEMA_GZ: &[u8] = include_bytes!("../../../rules/provider/schema-8.28.0-core.json.gz");
 static EXTRAS_GZ: &[u8] = include_bytes!("../../../rules/provider/extras-8.28.0-core.json.gz");
 
+/// What the API requires although the schema calls it optional: resource type → attributes or blocks.
+static REQUIRED: &str = include_str!("../../../rules/provider/required.json");
+
 type RawMap = BTreeMap<&'static str, &'static RawValue>;
 
 /// The schema. There is one: [`Schema::builtin`].
@@ -41,6 +44,7 @@ pub struct Schema {
     resources: RawMap,
     data_sources: RawMap,
     extras: RawMap,
+    required: BTreeMap<&'static str, Vec<&'static str>>,
     parsed: RwLock<HashMap<(Kind, &'static str), Arc<Block>>>,
 }
 
@@ -87,7 +91,7 @@ struct ExtrasText<'a> {
 }
 
 impl Schema {
-    /// The embedded schema of provider [`PROVIDER_VERSION`]. The first call unpacks it (a few milliseconds, about 0.9 MB kept).
+    /// The embedded schema of provider [`PROVIDER_VERSION`]. The first call unpacks it (a few milliseconds, about 1.2 MB kept).
     pub fn builtin() -> &'static Schema {
         static BUILTIN: OnceLock<Schema> = OnceLock::new();
         BUILTIN.get_or_init(|| Schema::parse(unpack(SCHEMA_GZ), unpack(EXTRAS_GZ)))
@@ -108,6 +112,7 @@ impl Schema {
             resources: text.resource_schemas,
             data_sources: text.data_source_schemas,
             extras,
+            required: serde_json::from_str(REQUIRED).unwrap_or_default(),
             parsed: RwLock::new(HashMap::new()),
         }
     }
@@ -130,6 +135,16 @@ impl Schema {
     /// Importable and timeouts of a resource type.
     pub fn facts(&self, resource_type: &str) -> Option<ResourceFacts> {
         self.extras.get(resource_type).map(|raw| serde_json::from_str(raw.get()).unwrap_or_default())
+    }
+
+    /// Attributes and blocks without which the API refuses a resource although the schema calls them optional.
+    pub fn required_by_api(&self, resource_type: &str) -> impl Iterator<Item = &'static str> + '_ {
+        self.required.get(resource_type).into_iter().flatten().copied()
+    }
+
+    /// Whether the core set holds that resource type, or that data source; nothing is parsed.
+    pub fn knows(&self, data_source: bool, name: &str) -> bool {
+        if data_source { self.data_sources.contains_key(name) } else { self.resources.contains_key(name) }
     }
 
     /// Names of all resource types, sorted.

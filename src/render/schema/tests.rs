@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn the_embedded_files_hold_the_core_set_and_every_type_parses() {
     let schema = Schema::builtin();
-    assert_eq!((schema.resource_types().count(), schema.data_sources().count()), (121, 86));
+    assert_eq!((schema.resource_types().count(), schema.data_sources().count()), (163, 168));
     for name in schema.resource_types() {
         let block = schema.resource(name).unwrap();
         assert!(block.attributes.contains_key("id"), "{name} has no id");
@@ -34,6 +34,22 @@ fn every_path_of_the_extras_leads_to_something_in_the_schema() {
     }
     // Attributes of computed lists of objects are described by the provider's structs but are no paths of the format.
     assert!(lost.len() < 20, "{lost:?}");
+}
+
+#[test]
+fn what_the_api_requires_beyond_the_schema_is_optional_there() {
+    let schema = Schema::builtin();
+    assert!(schema.required.len() > 10, "the file is read");
+    for (name, needed) in &schema.required {
+        let block = schema.resource(name).unwrap_or_else(|| panic!("{name} is no type of the core set"));
+        for path in needed {
+            match block.find(path) {
+                Some(Node::Attribute(attribute)) => assert!(attribute.optional && !attribute.required, "{name}.{path}"),
+                Some(Node::Block(nested)) => assert_eq!(nested.min_items, 0, "{name}.{path}"),
+                None => panic!("{name} has no {path}"),
+            }
+        }
+    }
 }
 
 #[test]

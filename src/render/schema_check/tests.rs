@@ -21,7 +21,7 @@ fn problems(resource_type: &str, tree: Tree) -> Vec<String> {
         component: "x".to_owned(),
     };
     let files = BTreeMap::from([("network.tf".to_owned(), hcl_text::text(&[resource.hcl()]).unwrap())]);
-    let findings = check(&[resource], &CoreIndex::read().unwrap(), &files);
+    let findings = check(&[resource], Schema::builtin(), &files);
     findings.into_iter().map(|f| format!("{} {}", f.path, f.message)).collect()
 }
 
@@ -37,7 +37,7 @@ fn every_fault_is_named_with_file_and_line() {
             "network.tf:6 oci_core_vcn.x: `display_name` refers to oci_core_subnet.gone, which the design does not have",
         ),
         (vcn(|t| t.with("state", "UP")), "network.tf:6 oci_core_vcn.x: `state` is read-only"),
-        (vcn(|t| t.with("freeform_tags", literal(json!({"a": 1})))), "`freeform_tags` must be of type map of string"),
+        (vcn(|t| t.with("freeform_tags", literal(json!({"a": 1})))), "`freeform_tags` must be of type map(string)"),
         (
             vcn(|_| Tree::default().with("cidr_blocks", literal(json!([])))),
             "network.tf:1 oci_core_vcn.x: argument `compartment_id` is missing",
@@ -75,6 +75,15 @@ fn every_fault_is_named_with_file_and_line() {
             ),
             "block `tcp_options` stands 2 times",
         ),
+        (
+            problems(
+                "oci_waf_web_app_firewall_policy",
+                Tree::default()
+                    .with("compartment_id", "c")
+                    .block("actions", Tree::default().with("name", "stop").with("type", "RETURN_HTTP_RESPONSE")),
+            ),
+            "`actions.code` is missing: the API requires it when `type` is `RETURN_HTTP_RESPONSE`",
+        ),
     ];
     for (problems, expected) in rows {
         assert!(problems.iter().any(|p| p.contains(expected)), "{expected} in {problems:?}");
@@ -96,7 +105,7 @@ resources:
       nmaespace: { ref: object_storage_namespace }
 ";
     let catalog = Catalog::from_files([("thing.yaml", text)]).unwrap();
-    let errors: Vec<String> = check_catalog(&catalog, &CoreIndex::read().unwrap()).iter().map(ToString::to_string).collect();
+    let errors: Vec<String> = check_catalog(&catalog, Schema::builtin()).iter().map(ToString::to_string).collect();
     assert!(
         errors.contains(&"check service file thing.yaml, line 11: the provider takes no argument `nmaespace` here".to_owned()),
         "{errors:?}"
@@ -149,7 +158,7 @@ resources:
         compartment_id: "ocid1.compartment.oc1..a".into(),
         language: crate::api::session::Language::En,
     };
-    let design = crate::validator::validate(&spec, &catalog, &defaults).design.unwrap();
+    let design = crate::validator::validate(&spec, &catalog, &crate::render::tests::RULES, &defaults).design.unwrap();
     let content = crate::render::files::content(&design, &catalog, &crate::render::network::Network::default());
     let text = crate::render::files::write(&design, &content).unwrap()["edge.tf"].clone();
     for expected in [

@@ -10,6 +10,7 @@ use super::network::Addresses;
 pub(super) fn fill(context: &Context<'_>, value: &mut Value) {
     match context.resource_type {
         "oci_database_autonomous_database" => autonomous(context, value),
+        "oci_database_db_system" => system(context, value),
         "oci_mysql_mysql_db_system" => mysql(context, value),
         "oci_psql_db_system" => {
             let path = "network_details.0.primary_db_endpoint_private_ip";
@@ -66,6 +67,14 @@ fn autonomous(context: &Context<'_>, value: &mut Value) {
     value.settle("is_mtls_connection_required", Value::Bool(false));
     let free = value.get("is_free_tier").as_bool().unwrap_or(false);
     value.settle("compute_count", Value::Number(if free { 1 } else { 2 }.into()));
+}
+
+fn system(context: &Context<'_>, value: &mut Value) {
+    let subnet = value.get("subnet_id").as_str().unwrap_or_default().to_owned();
+    let domain = context.other(value.get("subnet_id")).map_or(Value::Null, |subnet| subnet.get("subnet_domain_name").clone());
+    value.settle("domain", domain);
+    value.settle("private_ip", Addresses::of(context.state, &subnet).next_value());
+    value.settle("listener_port", Value::Number(1521.into()));
 }
 
 fn mysql(context: &Context<'_>, value: &mut Value) {

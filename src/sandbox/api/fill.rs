@@ -13,7 +13,7 @@ use crate::render::schema::{Attribute, Block, Nesting, Type};
 use super::super::cloud::State;
 use super::super::conform::conform_type;
 use super::super::value::Value;
-use super::identity::{kind, ocid, random};
+use super::identity::{kind, namespace, ocid, random};
 use super::{Region, compute, database, edge, network};
 
 /// What filling may look at.
@@ -115,6 +115,7 @@ fn text(context: &Context<'_>, name: &str, attribute: &Attribute) -> Value {
         "time_created" | "time_updated" | "created_time" => Value::text(context.time()),
         "display_name" => Value::text(format!("{}{}", kind(context.resource_type), context.now.strftime("%Y%m%d%H%M%S"))),
         "region" => Value::text(&context.region.id),
+        "namespace" if attribute.is_read_only() => Value::text(namespace()),
         "etag" => Value::text(uuid::Uuid::new_v4().to_string()),
         "availability_domain" if attribute.is_read_only() => {
             context.region.availability_domains().into_iter().next().map_or(Value::Null, Value::String)

@@ -73,6 +73,11 @@ pub(crate) fn digest(seed: &str, length: usize) -> String {
     bytes.take(length).map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
 }
 
+/// The Object Storage namespace: one for the tenancy, whatever compartment is asked about.
+pub(crate) fn namespace() -> String {
+    format!("ax{}", digest("tenancy", 10))
+}
+
 /// A random opc-request-id: three groups of 32 hex digits.
 pub(crate) fn request_id() -> String {
     let group = || uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase();

@@ -25,7 +25,7 @@ mod region;
 
 pub(crate) use error::Call;
 pub use error::OciError;
-pub(crate) use identity::{digest, import_id, imported, stable_ocid};
+pub(crate) use identity::{digest, import_id, imported, namespace, stable_ocid};
 pub(crate) use region::{DEFAULT_REGION, Region};
 
 use fill::Context;

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::render::schema::{Block, Schema, Type};
 
-use super::api::{OciError, Region, digest, stable_ocid};
+use super::api::{OciError, Region, digest, namespace, stable_ocid};
 use super::cloud::{CloudResource, State};
 use super::conform::{conform, conform_type};
 use super::value::Value;
@@ -113,8 +113,7 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
             let image = images::find(region, question.text("image_id").unwrap_or_default()).ok_or_else(OciError::not_found)?;
             image_json(&image, compartment)
         }
-        // One namespace per tenancy, whatever compartment is asked about.
-        "oci_objectstorage_namespace" => json!({"namespace": format!("ax{}", digest("tenancy", 10))}),
+        "oci_objectstorage_namespace" => json!({"namespace": namespace()}),
         "oci_containerengine_cluster_option" => json!({
             "kubernetes_versions": kubernetes_versions(),
             "cluster_pod_network_options": [{"cni_type": "FLANNEL_OVERLAY"}, {"cni_type": "OCI_VCN_IP_NATIVE"}],
@@ -125,9 +124,16 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
             json!({"content": kube_config(cluster)})
         }
         "oci_core_vnic_attachments" => vnic_attachments(question),
+        "oci_core_private_ips" => private_ips(question),
         "oci_core_vnic" => vnic(question).ok_or_else(OciError::not_found)?,
         "oci_core_shapes" => {
             json!({"shapes": SHAPES.iter().map(|name| json!({"name": name, "is_flexible": name.ends_with(".Flex")})).collect::<Vec<_>>()})
+        }
+        // Oracle's own policies; nobody made them.
+        "oci_core_volume_backup_policies" if compartment.is_none() => {
+            let policy = |name: &str| json!({"id": stable_ocid("volumebackuppolicy", region, name), "display_name": name});
+            let policies = ["bronze", "silver", "gold"].map(policy);
+            json!({"volume_backup_policies": policies})
         }
         "oci_load_balancer_shapes" => json!({"shapes": [{"name": "flexible"}]}),
         "oci_load_balancer_policies" => json!({"policies": [{"name": "ROUND_ROBIN"}, {"name": "LEAST_CONNECTIONS"}, {"name": "IP_HASH"}]}),
@@ -259,6 +265,24 @@ fn vnic_attachments(question: &Question<'_>) -> Json {
         })
     });
     json!({"vnic_attachments": primary.collect::<Vec<_>>()})
+}
+
+/// The primary address of each instance; its id follows from the instance's.
+fn private_ips(question: &Question<'_>) -> Json {
+    let wanted = |instance: &&CloudResource| {
+        question.text("ip_address").is_none_or(|ip| instance.text("private_ip") == Some(ip))
+            && question.text("subnet_id").is_none_or(|id| instance.text("subnet_id") == Some(id))
+            && question.text("vnic_id").is_none_or(|id| id == vnic_id(question, &instance.id))
+    };
+    let primary = instances(question).filter(wanted).map(|instance| {
+        json!({
+            "id": stable_ocid("privateip", question.region, &instance.id), "ip_address": instance.text("private_ip"), "is_primary": true,
+            "vnic_id": vnic_id(question, &instance.id), "subnet_id": instance.text("subnet_id"), "ip_state": "ASSIGNED",
+            "compartment_id": instance.text("compartment_id"), "availability_domain": instance.text("availability_domain"),
+            "time_created": instance.text("time_created"),
+        })
+    });
+    json!({"private_ips": primary.collect::<Vec<_>>()})
 }
 
 fn vnic(question: &Question<'_>) -> Option<Json> {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{code, desired, save};
+use crate::api::Session;
 use crate::api::design::{DesiredState, Target};
-use crate::api::session::Language;
+use crate::api::session::{Language, SessionSpec};
 use crate::services::Code;
 use crate::services::session::{CreateSession, DeleteSession, GetSession, ListSessions};
 use crate::services::testkit::{Kit, awaiting};
@@ -100,4 +101,35 @@ async fn one_session_that_does_not_decode_hides_no_other() {
     assert_eq!(list.sessions.iter().map(|line| line.session_id.as_str()).collect::<Vec<_>>(), [session.as_str()]);
     let error = kit.services.get_session(GetSession { session_id: "s-broken".into() }).await.unwrap_err();
     assert_eq!(error.code, Code::InvalidDesign, "{error:?}");
+}
+
+#[tokio::test]
+async fn the_list_follows_what_these_services_and_others_write() {
+    let kit = Kit::new().await;
+    let first = kit.session().await;
+    let names = async || -> Vec<String> {
+        let list = kit.services.list_sessions(ListSessions::default()).await.unwrap();
+        list.sessions.into_iter().map(|line| line.session_id).collect()
+    };
+    assert_eq!(names().await, [first.as_str()]);
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let second = kit.session().await;
+    assert_eq!(names().await, [second.as_str(), first.as_str()], "their own writes at once");
+    kit.services.delete_session(DeleteSession { session_id: first.clone(), confirm: first.clone() }).await.unwrap();
+    assert_eq!(names().await, [second.as_str()], "their own deletes at once");
+
+    let other = "s-zz-other";
+    let session = Session::new(other, SessionSpec { title: "by kubectl".to_owned(), ..SessionSpec::default() });
+    kit.services.sessions().create(&Default::default(), &session).await.unwrap();
+    let until = async |wanted: &[&str]| {
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while names().await != wanted {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    };
+    until(&[other, second.as_str()]).await.expect("the watch tells of a session that somebody else made");
+    kit.services.sessions().delete(other, &Default::default()).await.unwrap();
+    until(&[second.as_str()]).await.expect("the watch tells of its end");
 }
