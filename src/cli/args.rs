@@ -49,6 +49,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show what the design as it is now would change, without running Terraform
     Diff(DiffArgs),
+    /// Write a design as summary, diagram or Terraform files
+    Export(ExportArgs),
     /// Approve exactly one plan, with the approver credential
     Approve(ApproveArgs),
     /// Delete a session or design; resources are destroyed after approval
@@ -110,6 +112,9 @@ pub struct ApplyArgs {
     /// For an architecture file: how far to go
     #[arg(long, value_enum)]
     pub desired_state: Option<DesiredStateArg>,
+    /// Print what was written as KIND/NAME or as data instead
+    #[arg(short, long, value_enum)]
+    pub output: Option<Written>,
 }
 
 /// Where a design is built.
@@ -190,6 +195,65 @@ pub enum Data {
     Json,
     /// YAML
     Yaml,
+}
+
+/// Form in which `apply` prints what it wrote.
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum Written {
+    /// kind/name
+    Name,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// `galley export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Name of the design (and of its session)
+    pub name: String,
+    /// What to write
+    #[arg(value_enum, default_value = "summary")]
+    pub what: What,
+    /// File to write; `-` is stdout. Text goes to stdout by default, an archive into a file named after the design
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum What {
+    /// Markdown
+    Summary,
+    /// Mermaid flowchart
+    Mermaid,
+    /// SVG diagram
+    Svg,
+    /// Terraform files, a zip that stands alone
+    Terraform,
+    /// all of these, a tar.gz
+    All,
+}
+
+impl What {
+    /// Name of the file at the server.
+    pub fn file(self) -> &'static str {
+        match self {
+            What::Summary => "summary.md",
+            What::Mermaid => "diagram.mmd",
+            What::Svg => "diagram.svg",
+            What::Terraform => "terraform.zip",
+            What::All => "design.tar.gz",
+        }
+    }
+    /// Is it an archive, which a terminal cannot show?
+    pub fn packed(self) -> bool {
+        match self {
+            What::Terraform | What::All => true,
+            What::Summary | What::Mermaid | What::Svg => false,
+        }
+    }
 }
 
 /// What `status` waits for.
@@ -373,6 +437,9 @@ pub struct DemoArgs {
     /// Leave the demo's data directory behind, to look at
     #[arg(long)]
     pub keep: bool,
+    /// Play this design file alone and hold its `expect` block against what is built
+    #[arg(long, value_name = "FILE")]
+    pub design: Option<PathBuf>,
 }
 
 /// `galley sandbox-provider`

@@ -18,6 +18,8 @@ pub mod args;
 pub mod client;
 pub mod demo;
 mod documents;
+pub mod expect;
+mod export;
 pub mod failure;
 mod kinds;
 mod plan;
@@ -104,6 +106,7 @@ async fn dispatch(cli: Cli, environment: Environment, composition: Arc<dyn Compo
         Command::Status(args) => status::run(&server()?, args, screen).await,
         Command::Plan(args) => plan::show(&server()?, args, screen).await,
         Command::Diff(args) => plan::diff(&server()?, args, screen).await,
+        Command::Export(args) => export::run(&server()?, args, screen).await,
         Command::Approve(args) => plan::approve(&server()?, args, screen).await,
         Command::Delete(args) => documents::delete(&server()?, args, screen).await,
         Command::Logs(args) => admin::logs(&server()?, args, screen).await,

@@ -128,6 +128,9 @@ texts! { Text:
     NoDocument: "there is no document in {file}", "{file} にドキュメントがありません";
     CannotRead: "cannot read {file}: {problem}", "{file} を読めません: {problem}";
     TooLarge: "{file} is larger than {limit} bytes", "{file} は {limit} バイトを超えています";
+    Exported: "{file}: {bytes} bytes", "{file}: {bytes} バイト";
+    CannotWrite: "cannot write {file}: {problem}", "{file} に書けません: {problem}";
+    NeedFile: "{what} is an archive: say -o FILE, or -o - for a pipe", "{what} はアーカイブです。-o FILE、またはパイプなら -o - を指定してください";
     // connection
     NoServer: "no server is running on this machine (no server.json in {dir}); start one with `galley serve`, or set GALLEY_URL", "このマシンでサーバーが動いていません({dir} に server.json がありません)。`galley serve` で起動するか GALLEY_URL を設定してください";
     Unreachable: "the server at {url} does not answer: {problem}; is `galley serve` running?", "{url} のサーバーが応答しません: {problem}。`galley serve` は動いていますか?";
@@ -198,6 +201,7 @@ const HELP_JA: &[(&str, &str)] = &[
     ("apply.file", "YAML/JSON のドキュメント、または構成ファイル。`-` は標準入力"),
     ("apply.session", "構成ファイルの場合: 入れるセッション、または `new`"),
     ("apply.target", "構成ファイルで新しいセッションの場合: 構築先"),
+    ("apply.output", "書いたものを KIND/NAME またはデータとして表示する"),
     ("apply.desired_state", "構成ファイルの場合: どこまで進めるか"),
     ("get", "ドキュメントを一覧します"),
     ("get.kind", "sessions、designs、terraformjobs、approvals、events、または短縮名"),
@@ -216,6 +220,10 @@ const HELP_JA: &[(&str, &str)] = &[
     ("diff.name", "設計の名前"),
     ("diff.output", "代わりに見込みをデータとして表示する"),
     ("status.output", "代わりに設計の status をデータとして表示する。終了コードは同じ"),
+    ("export", "設計を要約、図、Terraform ファイルとして書き出します"),
+    ("export.name", "設計(およびセッション)の名前"),
+    ("export.what", "書き出すもの"),
+    ("export.output", "書き込むファイル。`-` は標準出力。既定ではテキストは標準出力、アーカイブは設計名のファイル"),
     ("approve", "承認用の資格情報で、ただ 1 つのプランを承認します"),
     ("approve.name", "設計の名前"),
     ("approve.plan", "プランの sha256(8 桁以上)。最新のプランと違えば拒否"),
@@ -265,6 +273,7 @@ const HELP_JA: &[(&str, &str)] = &[
     ("sandbox.clear", "すべての障害を解除します"),
     ("sandbox.clear.name", "設計の名前"),
     ("demo", "シミュレーションクラウドで全行程を見せます: プラン、承認、適用、ドリフト、修復、置換、削除"),
+    ("demo.design", "この設計ファイルだけを実演し、その `expect` を構築結果と照合する"),
     ("demo.keep", "デモのデータディレクトリを残す"),
     ("crds", "カスタムリソース定義を表示します"),
     ("completion", "シェルでコマンドとオプションを補完するスクリプトを表示します"),

@@ -6,6 +6,7 @@ mod absence;
 mod applied;
 mod approvals;
 mod crash;
+mod expected;
 mod failures;
 mod hostile;
 mod human;
