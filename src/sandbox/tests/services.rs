@@ -181,6 +181,44 @@ fn several_vcns_with_every_kind_of_joint_are_applied_unchanged_and_destroyed() {
 }
 
 #[test]
+fn a_reserved_address_is_the_one_that_what_it_is_attached_to_has() {
+    let part = |id: &str, kind: &str| json!({"id": id, "service_type": kind, "config": {}});
+    let link = |source: &str, target: &str| json!({"source_id": source, "target_id": target, "connection_type": "attached_to"});
+    let draft = Draft {
+        components: vec![
+            part("net", "vcn"),
+            part("vm", "compute"),
+            part("lb", "loadbalancer"),
+            part("nat", "nat_gateway"),
+            part("ip_vm", "reserved_ip"),
+            part("ip_lb", "reserved_ip"),
+            part("ip_nat", "reserved_ip"),
+        ],
+        connections: vec![
+            link("ip_vm", "vm"),
+            link("ip_lb", "lb"),
+            link("ip_nat", "nat"),
+            json!({"source_id": "lb", "target_id": "vm", "connection_type": "http"}),
+        ],
+    };
+    let rendered = draft.rendered().unwrap();
+    let world = World::new();
+    rendered.files.iter().for_each(|(name, text)| world.write(name, text));
+    world.write("terraform.tfvars.json", &json!(rendered.variables).to_string());
+    world.apply();
+    world.expect_no_changes();
+    let addresses = world.resources("oci_core_public_ip");
+    let of = |name: &str| addresses.iter().find(|ip| ip.text("display_name") == Some(name)).unwrap();
+    assert_eq!(world.resources("oci_core_nat_gateway")[0].text("nat_ip"), of("ip_nat").text("ip_address"));
+    let balancer = world.resources("oci_load_balancer_load_balancer").remove(0);
+    assert_eq!(balancer.attributes["ip_address_details"][0]["ip_address"], json!(of("ip_lb").text("ip_address")));
+    assert!(of("ip_vm").text("private_ip_id").is_some_and(|id| id.starts_with("ocid1.privateip.")));
+    assert_eq!(of("ip_vm").text("state"), Some("ASSIGNED"));
+    let vm = world.resources("oci_core_instance").remove(0);
+    assert_eq!(vm.attributes["create_vnic_details"][0]["assign_public_ip"], "false", "one address, one public address");
+}
+
+#[test]
 fn every_type_of_the_catalogue_is_applied_unchanged_edited_at_every_key_and_destroyed() {
     let draft = Draft::of_every_type();
     let rendered = draft.rendered().expect("one of each is a design");
