@@ -85,7 +85,7 @@ impl Composition for App {
                 result
             },
             async {
-                let result = controlling.await;
+                let result = Box::pin(controlling).await;
                 shutdown.cancel();
                 result
             }

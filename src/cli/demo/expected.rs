@@ -26,7 +26,7 @@ impl Story<'_> {
     /// Plays a design file.
     pub(super) async fn expected(&mut self, file: &Value) -> Result<(), String> {
         let expectation = Expectation::of(file)?.ok_or_else(|| "the file has no `expect`".to_owned())?;
-        self.from_file(file).await?;
+        self.hear_and_save(file).await?;
         let (mut plan, rendered) = self.planned(expectation).await?;
         if let Some(fails) = expectation.partial_failure()? {
             plan = self.survive(&plan, fails).await?;
@@ -37,7 +37,7 @@ impl Story<'_> {
         self.goodbye().await
     }
 
-    async fn from_file(&mut self, file: &Value) -> Result<(), String> {
+    async fn hear_and_save(&mut self, file: &Value) -> Result<(), String> {
         self.show.step(Line::StepFile);
         self.open(file["name"].as_str().unwrap_or("galley demo")).await?;
         if let Some(arguments) = facts::save_answers(&self.session, file) {

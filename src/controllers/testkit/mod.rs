@@ -82,7 +82,7 @@ impl House {
         };
         self.shutdown = CancellationToken::new();
         let shutdown = self.shutdown.clone();
-        self.task = Some(tokio::spawn(async move { run(Arc::new(ctx), shutdown).await.unwrap() }));
+        self.task = Some(tokio::spawn(async move { Box::pin(run(Arc::new(ctx), shutdown)).await.unwrap() }));
         self
     }
     /// Stops the controllers and waits until they are gone.

@@ -78,7 +78,7 @@ fn ten_thousand_secrets_come_out_of_no_path_that_speaks() {
             let value = json!({"admin_password": secret, "hidden": secret, "list": [secret]});
             spoken.push_str(&masked(&value, &json!({"hidden": true, "list": [true]}), &Value::Null).to_string());
         }
-        spoken.push_str(&String::from_utf8(log.take_changed().unwrap().to_vec()).unwrap());
+        spoken.push_str(std::str::from_utf8(&log.take_changed().unwrap()).unwrap());
         let marked: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         spoken.push_str(&redacted_plan(&plan(&names, &secrets), &marked, &redactor).to_string());
         let values = names.iter().cloned().zip(secrets.iter().cloned().map(Secret)).collect();
