@@ -57,6 +57,13 @@ pub enum Command {
     Delete(DeleteArgs),
     /// Print the log of a job, or of a design's newest job
     Logs(LogsArgs),
+    /// Take over resources that are in the cloud and in no state; without addresses, show what is unaccounted for
+    Adopt(AdoptArgs),
+    /// Put an earlier Terraform state of a design back
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Give up on a job whose owner cannot be proven dead
+    ForceUnlock(ForceUnlockArgs),
     /// Give the value of a secret variable
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -319,6 +326,48 @@ pub struct LogsArgs {
     /// Print the JSON lines as they are kept
     #[arg(long)]
     pub raw: bool,
+}
+
+/// `galley adopt`
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// Name of the design
+    pub name: String,
+    /// ADDRESS=ID: Terraform address in the design, id in the cloud
+    #[arg(value_name = "ADDRESS=ID", conflicts_with = "search")]
+    pub resources: Vec<String>,
+    /// Adopt every resource that carries the tags of this design
+    #[arg(long)]
+    pub search: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `galley state`
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Make a kept state the newest one; the cloud is looked at next
+    Restore {
+        /// Name of the design
+        name: String,
+        /// Serial of the kept state; a wrong one is answered with those that are kept
+        #[arg(long)]
+        serial: u64,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `galley force-unlock`
+#[derive(Debug, Args)]
+pub struct ForceUnlockArgs {
+    /// Name of the design
+    pub name: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `galley secret`

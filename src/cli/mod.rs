@@ -23,6 +23,7 @@ mod export;
 pub mod failure;
 mod kinds;
 mod plan;
+mod rescue;
 pub mod screen;
 mod status;
 pub mod text;
@@ -109,6 +110,9 @@ async fn dispatch(cli: Cli, environment: Environment, composition: Arc<dyn Compo
         Command::Approve(args) => plan::approve(&server()?, args, screen).await,
         Command::Delete(args) => documents::delete(&server()?, args, screen).await,
         Command::Logs(args) => admin::logs(&server()?, args, screen).await,
+        Command::Adopt(args) => rescue::adopt(&server()?, args, screen).await,
+        Command::State(command) => rescue::state(&server()?, command, screen).await,
+        Command::ForceUnlock(args) => rescue::force_unlock(&server()?, args, screen).await,
         Command::Secret(command) => admin::secret(&server()?, command, screen).await,
         Command::Sandbox(command) => admin::sandbox(&server()?, command, screen).await,
         Command::Crds => print_crds(),

@@ -103,6 +103,16 @@ texts! { Text:
     BeingDeleted: "Destroyed (being deleted)", "Destroyed(削除中)";
     Refused: "refused ({reason}): {message}", "拒否されました({reason}): {message}";
     AlreadyApproved: "plan {sha} was approved already", "プラン {sha} は承認済みです";
+    // adopt, state restore, force-unlock
+    AskRescue: "{what} for {name}? Approvals given before become void. [y/N] ", "{name} に対して「{what}」を実行しますか? 以前の承認は無効になります。[y/N] ";
+    NeedYesRescue: "there is no terminal to ask on; say --yes", "端末がないため確認できません。--yes を付けてください";
+    NotRescued: "nothing was done", "何もしませんでした";
+    RescueSlow: "asked for; the server has not done it yet (an open job must end first): galley status {name}", "受け付けました。まだ実行されていません(実行中のジョブの終了待ち): galley status {name}";
+    NothingInFlight: "nothing of {name} is unaccounted for; --search looks in the cloud for resources with its tags", "{name} に未確認のリソースはありません。--search でタグからクラウドを探せます";
+    InFlightFound: "found: {id}; the next plan imports it", "発見: {id}。次のプランで取り込みます";
+    InFlightMissing: "not found; approve the next plan if it is really not there", "見つかりません。本当に存在しなければ次のプランを承認してください";
+    InFlightUnseen: "not looked for yet", "未探索";
+    NotAddress: "{text} is not ADDRESS=ID, such as oci_core_vcn.main=ocid1.vcn.oc1..aaaa", "{text} は ADDRESS=ID の形ではありません。例: oci_core_vcn.main=ocid1.vcn.oc1..aaaa";
     // documents
     DocCreated: "{kind}/{name} created", "{kind}/{name} を作成しました";
     DocConfigured: "{kind}/{name} configured", "{kind}/{name} を更新しました";
@@ -226,6 +236,19 @@ const HELP_JA: &[(&str, &str)] = &[
     ("logs.name", "ジョブまたは設計の名前"),
     ("logs.follow", "ジョブの終わりまで続ける"),
     ("logs.raw", "保存されている JSON 行のまま表示する"),
+    ("adopt", "クラウドにあってどの状態にもないリソースを引き取ります。アドレスなしでは未確認のものを表示します"),
+    ("adopt.name", "設計の名前"),
+    ("adopt.resources", "ADDRESS=ID: 設計にある Terraform アドレスと、クラウドでの ID"),
+    ("adopt.search", "この設計のタグを持つリソースをすべて引き取る"),
+    ("adopt.yes", "確認しない"),
+    ("state", "設計の以前の Terraform 状態を元に戻します"),
+    ("state.restore", "保存された状態を最新にします。次にクラウドを確認します"),
+    ("state.restore.name", "設計の名前"),
+    ("state.restore.serial", "保存された状態のシリアル。違えば、保存されているものを答えます"),
+    ("state.restore.yes", "確認しない"),
+    ("force-unlock", "所有者の終了を証明できないジョブを打ち切ります"),
+    ("force-unlock.name", "設計の名前"),
+    ("force-unlock.yes", "確認しない"),
     ("secret", "秘密の変数の値を渡します"),
     ("secret.set", "標準入力から値を読み、変数に保存します"),
     ("secret.set.name", "設計の名前"),

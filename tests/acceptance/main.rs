@@ -11,6 +11,7 @@ mod failures;
 mod hostile;
 mod human;
 mod kubectl;
+mod rescue;
 mod secrets;
 mod sessions;
 mod stdio;

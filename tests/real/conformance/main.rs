@@ -18,8 +18,8 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use galley::api::approval::{Channel, Identity};
 use galley::apiserver::{ApiServer, Options};
+use galley::app::Library;
 use galley::blobs::MemoryBlobs;
-use galley::catalog::Catalog;
 use galley::clock::SystemClock;
 use galley::config::{Secret, Tokens};
 use galley::http::access::Access;
@@ -42,12 +42,14 @@ const TOKEN: &str = "conformance-editor-token-0001";
 async fn main() {
     let api = ApiServer::open(Arc::new(MemoryStore::new()), Arc::new(SystemClock), Options::default()).await.expect("api server");
     let identity = Identity::editor(Channel::Mcp);
+    let library = Arc::new(Library::shipped().expect("catalogue"));
     let services = Services::new(Parts {
         client: api.client(identity.clone()),
         identity,
         blobs: Arc::new(MemoryBlobs::new()),
-        catalog: Arc::new(Catalog::embedded().expect("catalogue")),
-        judge: Arc::new(galley::validator::validate),
+        catalog: library.catalog(),
+        rules: library.live_rules(),
+        judge: library.judge(),
         clock: Arc::new(SystemClock),
         settings: Settings { region: "ap-tokyo-1".into(), ..Settings::default() },
     });
