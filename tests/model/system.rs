@@ -307,7 +307,10 @@ impl Model {
         let circle = &last[last.len().saturating_sub(12)..];
         let now = world.sessions[of].design.as_ref().map(|design| {
             let decision = diff(&desired(self, design), &observed(&world.sessions[of], of, &design.status), &at(world.now));
-            format!("{decision:?} with {:?}, request {:?} of {:?}", world.sessions[of].gate, design.spec.request, design.status.handled_request_id)
+            format!(
+                "{decision:?} with {:?}, request {:?} of {:?}",
+                world.sessions[of].gate, design.spec.request, design.status.handled_request_id
+            )
         });
         Some(format!("a destroy cannot be reached: {way:?}, then {circle:?}: {now:?}"))
     }

@@ -36,6 +36,9 @@ const QUEUE_CHECK: Duration = Duration::from_secs(30);
 /// A job that was told to stop between its admission and its start is looked at again after this.
 const STOP_CHECK: Duration = Duration::from_millis(500);
 
+/// A job that could not be prepared or recorded is looked at again after this: the store failed, and may still do so.
+const FAILED_CHECK: Duration = Duration::from_secs(2);
+
 /// The jobs that run in this process, by name.
 #[derive(Debug, Default)]
 pub struct Running {
@@ -223,19 +226,23 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
         ctx.running.tasks.spawn(
             async move {
                 let ended = Box::pin(run::run(&task_ctx, &name, token)).await;
-                let again = ended.as_ref().map_or_else(Error::is_conflict, |()| true);
-                if let Err(error) = ended.as_ref()
-                    && error.is_conflict()
-                {
-                    // its own reconcile wrote why it waits in the moment in which it was started: it is offered again
-                    tracing::debug!(error = %error.chain(), "the job was written while it was about to start; again");
-                } else if let Err(error) = ended {
-                    tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
+                let failed = ended.as_ref().is_err_and(|error| !error.is_conflict());
+                if let Err(error) = ended {
+                    if failed {
+                        tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
+                    } else {
+                        // its own reconcile wrote why it waits in the moment in which it was started: it is offered again
+                        tracing::debug!(error = %error.chain(), "the job was written while it was about to start; again");
+                    }
                 }
                 task_ctx.running.leave(&name);
                 launch(&task_ctx, done(&task_ctx, &name));
+                if failed {
+                    // cancel safe: neither arm holds anything
+                    tokio::select! { () = task_ctx.running.closing.cancelled() => {} () = tokio::time::sleep(FAILED_CHECK) => {} }
+                }
                 // A look that was made anew under the same name while this one was still closing was offered in vain.
-                if again && let Err(error) = look_again(name, task_ctx).await {
+                if let Err(error) = look_again(name, task_ctx).await {
                     tracing::debug!(error = %error.chain(), "the ended job is looked at with its next bell");
                 }
             }
