@@ -24,10 +24,9 @@ pub fn measure() -> Found {
     assert!(shipped.len() >= 100, "the bar names at least 100 rules");
     found.note(format!("{} rules ship; loaded strictly in {:.0} ms", shipped.len(), loading.expect("samples").p50));
     let enough = at_least(200, &shipped, &catalog);
-    for (bar, count, rules, samples) in [
-        ("validation, 19 components, 100 rules", 19, &shipped, 500),
-        ("validation, 200 components, 200 rules", 200, &enough, 60),
-    ] {
+    for (bar, count, rules, samples) in
+        [("validation, 19 components, 100 rules", 19, &shipped, 500), ("validation, 200 components, 200 rules", 200, &enough, 60)]
+    {
         let mut spec = design(count);
         spec["sessionRef"] = json!("bench");
         let spec: DesignSpec = serde_json::from_value(spec).expect("a spec");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{BlobKey, Blobs, Error};
+use super::{BlobKey, Blobs, Error, advised};
 use crate::store::{Guard, Tree, off_thread};
 
 /// A temp file this old is a crash's; a younger one may belong to a job process that writes right now.
@@ -42,7 +42,7 @@ impl FsBlobs {
         work: impl FnOnce(&Tree) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let tree = Arc::clone(&self.tree);
-        off_thread(move || work(&tree)).await.map_err(|source| Error::Io { verb, key: key.to_owned(), source })
+        off_thread(move || work(&tree)).await.map_err(|source| Error::Io { verb, key: key.to_owned(), source: advised(source) })
     }
 }
 

@@ -110,6 +110,20 @@ pub enum Error {
     },
 }
 
+/// The same error with what a person can do about it, where that is known.
+pub fn advised(source: std::io::Error) -> std::io::Error {
+    let advice = match source.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "the disk is full: free space in the data directory (old plans and logs under designs/*/jobs are safe to remove); Galley goes on by itself"
+        }
+        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+            "the data directory cannot be written: mount it writable and owned by the user that runs the server"
+        }
+        _ => return source,
+    };
+    std::io::Error::new(source.kind(), format!("{advice} ({source})"))
+}
+
 /// Where bytes live.
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {

@@ -136,6 +136,19 @@ impl Tracker {
         ended
     }
 
+    /// As [`Tracker::end`], when events may have gone lost: what nobody heard of may have been begun.
+    pub fn end_unheard(&self, state: Option<&StateView>) -> Ended {
+        let mut ended = self.end(state);
+        let silent: BTreeMap<String, ChangeAction> = std::mem::take(&mut ended.not_attempted)
+            .into_iter()
+            .filter_map(|address| self.planned.get(&address).map(|action| (address.clone(), *action)))
+            .collect();
+        let Ended { created, in_flight, .. } = Tracker::unseen(silent, state);
+        ended.created.extend(created);
+        ended.in_flight.extend(in_flight);
+        ended
+    }
+
     /// When the event log of an apply is lost with its disk: every planned address that the state does not show as done
     /// may have been begun. Creates and replaces that no state holds must be looked up before anything is made again.
     pub fn unseen(planned: BTreeMap<String, ChangeAction>, state: Option<&StateView>) -> Ended {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::faults;
+use crate::faults::{self, Mutant};
 
 /// Writers of different keys rarely share one of these; writers of one key always do, which makes compare-and-swap atomic.
 const STRIPES: usize = 64;
@@ -73,9 +73,10 @@ impl Tree {
         faults::file(self.label, key, "put.before")?;
         let temporary =
             directory.join(format!("{}{}-{}", self.temporary_prefix(), std::process::id(), self.counter.fetch_add(1, Ordering::Relaxed)));
-        let written = write_synced(&temporary, bytes)
-            .and_then(|()| faults::file(self.label, key, "put.written"))
-            .and_then(|()| fs::rename(&temporary, &path));
+        let written = write_synced(&temporary, bytes).and_then(|()| faults::file(self.label, key, "put.written")).and_then(|()| {
+            faults::replacing(&path);
+            fs::rename(&temporary, &path)
+        });
         if let Err(error) = written {
             // Best effort: on a full disk the leftover would make things worse.
             let _ = fs::remove_file(&temporary);
@@ -95,6 +96,7 @@ impl Tree {
             return Ok(false);
         }
         faults::file(self.label, key, "delete.before")?;
+        faults::replacing(&path);
         match fs::remove_file(&path) {
             Ok(()) => {
                 faults::file(self.label, key, "delete.removed")?;
@@ -155,7 +157,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Res
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    if faults::is_broken(Mutant::NoFsync) { Ok(()) } else { file.sync_all() }
 }
 
 fn holds(path: &Path, guard: &Guard<'_>) -> io::Result<bool> {
@@ -195,7 +197,12 @@ fn make_directory(path: &Path) -> io::Result<()> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    File::open(path)?.sync_all()
+    if faults::is_broken(Mutant::NoFsync) {
+        return Ok(());
+    }
+    File::open(path)?.sync_all()?;
+    faults::synced(path);
+    Ok(())
 }
 
 fn is_older_than(path: &Path, age: Duration) -> bool {

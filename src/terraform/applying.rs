@@ -44,7 +44,7 @@ impl LocalRunner {
         let stage = Stage {
             name: "apply",
             args: args::apply(&job.dir.relative(PLAN), self.options.parallelism),
-            env: self.environment(&job.work, &provider),
+            env: self.environment(&job.work, &args::traced(provider, &input)),
             reads_events: true,
             mirrors_from: Some(known),
             tells_owner: true,
@@ -99,7 +99,9 @@ impl LocalRunner {
                 self.newest_file(job).await
             }
         };
-        let ended = job.tracker.end(settled.view.as_deref());
+        // It failed and nobody heard why: its output went lost, as on a full disk, and what it began with it.
+        let mute = end.meaning() == Meaning::Refused && end.stopped.is_none() && job.stderr.is_empty() && !job.has_error();
+        let ended = if mute { job.tracker.end_unheard(settled.view.as_deref()) } else { job.tracker.end(settled.view.as_deref()) };
         let verdict = judge(end, &ended, job);
         let found = match verdict.phase {
             JobPhase::Failed => job.explained(),

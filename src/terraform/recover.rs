@@ -12,7 +12,7 @@ use super::workdir::{JobDir, OWNER, Workdir, write_private};
 use super::{Error, Recovered, job};
 use crate::api::terraformjob::{Action, Owner};
 use crate::blobs::{BlobKey, JobBlob};
-use crate::faults;
+use crate::faults::{self, Mutant};
 use crate::plan::events::parse_line;
 use crate::plan::outcome::Ended;
 use crate::plan::{PlanView, Tracker};
@@ -20,6 +20,8 @@ use crate::process::{self, Signal};
 
 /// Marks when a leftover terraform was seen first; its age decides about the kill.
 const SEEN: &str = "orphan-seen";
+/// A look that was told to stop and does not is killed after this: nothing in the cloud hangs on it, and somebody waits.
+const LOOK_GRACE: Duration = Duration::from_secs(2);
 
 impl LocalRunner {
     pub(super) async fn look_after_crash(
@@ -31,13 +33,17 @@ impl LocalRunner {
     ) -> Result<Recovered, Error> {
         let work = self.workdir(design_uid);
         let dir = work.job(job);
+        if faults::is_broken(Mutant::NoFence) {
+            let state = self.settle(design_uid).await?.view.map(|view| view.record.clone());
+            return Ok(Recovered::Dead { state, restored: false, in_flight: vec![], created: vec![], not_attempted: vec![] });
+        }
         // Our own note is written before anybody records the owner: it fills the gap between start and record.
         let noted: Option<Owner> = std::fs::read(dir.file(OWNER)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let owners: Vec<&Owner> = owner.into_iter().chain(noted.as_ref()).collect();
         let lives: Vec<Life> = owners.iter().map(|owner| owner::judge(owner, self.options.epoch, self.options.other_hosts)).collect();
         if lives.contains(&Life::Alive) {
             let known = owners.iter().filter_map(|owner| Some((owner.pid?, owner.start_time?)));
-            self.calm_down(&dir, &known.collect())?;
+            self.calm_down(&dir, &known.collect(), action)?;
             return Ok(Recovered::StillAlive);
         }
         if lives.contains(&Life::Unknown) {
@@ -50,10 +56,24 @@ impl LocalRunner {
                 // Terraform itself is gone: nobody records what its plugins still do, so the sooner they end the better.
                 left.iter().try_for_each(|(pid, start)| stop(*pid, *start, Signal::SIGKILL, false))?;
             } else {
-                self.calm_down(&dir, &left)?;
+                self.calm_down(&dir, &left, action)?;
             }
             return Ok(Recovered::StillAlive);
         }
+        self.account_for_the_dead(design_uid, job, action).await
+    }
+
+    /// As after a crash, with no record of an owner believed: a person says that it is dead.
+    pub(super) async fn take_as_dead(&self, design_uid: &str, job: &str, action: Action) -> Result<Recovered, Error> {
+        if !owner::leftovers(self.workdir(design_uid).path()).is_empty() {
+            return Ok(Recovered::StillAlive);
+        }
+        self.account_for_the_dead(design_uid, job, action).await
+    }
+
+    async fn account_for_the_dead(&self, design_uid: &str, job: &str, action: Action) -> Result<Recovered, Error> {
+        let work = self.workdir(design_uid);
+        let dir = work.job(job);
         let tidy = work.clone();
         super::blocking_ours(move || tidy.clean_up()).await?;
         faults::pass("terraform", "recover", "before");
@@ -71,13 +91,14 @@ impl LocalRunner {
 
     /// Asks a leftover terraform to stop, once. A second interrupt makes Terraform exit at once and lose what is in
     /// flight, and one whose server died got its first from the kernel (the death signal): only our own child is asked.
-    fn calm_down(&self, dir: &JobDir, alive: &BTreeSet<(u32, u64)>) -> Result<(), Error> {
+    fn calm_down(&self, dir: &JobDir, alive: &BTreeSet<(u32, u64)>, action: Action) -> Result<(), Error> {
+        let grace = if action.changes_the_cloud() { self.options.orphan_grace } else { self.options.orphan_grace.min(LOOK_GRACE) };
         let seen = dir.file(SEEN);
         let age = std::fs::metadata(&seen).and_then(|meta| meta.modified()).ok().map(|time| time.elapsed().unwrap_or(Duration::ZERO));
         for (pid, start_time) in alive {
             match age {
                 None if process::is_our_child(*pid) => stop(*pid, *start_time, Signal::SIGINT, false)?,
-                Some(age) if age > self.options.orphan_grace => stop(*pid, *start_time, Signal::SIGKILL, true)?,
+                Some(age) if age > grace => stop(*pid, *start_time, Signal::SIGKILL, true)?,
                 None | Some(_) => {}
             }
         }

@@ -2,6 +2,7 @@
 
 mod applying;
 mod fakes;
+mod leaks;
 mod planning;
 mod recovery;
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::faults;
 
 /// Galley's corner in a working directory; Terraform does not look into it.
 pub(super) const OWN: &str = ".galley";
@@ -185,14 +186,23 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn put_whole(path: &Path, bytes: &[u8], durably: bool) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if durably { faults::file("work", &name, "put.before") } else { faults::disk() }?;
     // NamedTempFile makes 0600.
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
     file.write_all(bytes)?;
     if durably {
         file.as_file().sync_all()?;
     }
+    faults::replacing(path);
     file.persist(path).map_err(|error| error.error)?;
-    if durably { fs::File::open(directory)?.sync_all() } else { Ok(()) }
+    if durably {
+        faults::file("work", &name, "put.renamed")?;
+        fs::File::open(directory)?.sync_all()?;
+        faults::synced(directory);
+        faults::file("work", &name, "put.synced")?;
+    }
+    Ok(())
 }
 
 /// Makes a directory and its parents, 0700.
@@ -211,7 +221,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// Turns an IO error into ours.
 pub(super) fn io_error(verb: &str) -> impl FnOnce(io::Error) -> Error {
     let verb = verb.to_owned();
-    move |source| Error::Io { verb, source }
+    move |source| Error::Io { verb, source: crate::blobs::advised(source) }
 }
 
 /// One path segment of a uid or a job name, as in blob keys.

@@ -13,16 +13,28 @@ pub const APPROVER: &str = "approver-token-93be77c1d4";
 /// A start under load; a server that needs longer is stuck.
 const START: Duration = Duration::from_secs(30);
 
+thread_local! {
+    /// What is told on this thread: the log of its worlds is kept under this name where `GALLEY_CRASH_LOGS` says.
+    pub static STORY: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
+}
+
 pub struct World {
     dir: tempfile::TempDir,
     child: Option<Child>,
     base: String,
+    /// a promise that every start of this world breaks on purpose
+    pub mutant: Option<&'static str>,
+    /// further settings of every start
+    pub settings: Vec<(&'static str, String)>,
 }
+
+/// A serial of a lineage.
+pub type Version = (String, u64);
 
 /// What a start came to.
 #[derive(Debug, PartialEq)]
 pub enum Start {
-    Ready(Duration),
+    Ready,
     Died,
 }
 
@@ -30,7 +42,7 @@ impl World {
     /// A world on a copy of `data`, or on nothing.
     pub fn new(data: Option<&Path>) -> std::io::Result<World> {
         let dir = tempfile::Builder::new().prefix("glc").tempdir()?;
-        let world = World { dir, child: None, base: String::new() };
+        let world = World { dir, child: None, base: String::new(), mutant: None, settings: vec![] };
         if let Some(data) = data {
             let copied = Command::new("cp").arg("-a").arg(data).arg(world.data()).status()?;
             if !copied.success() {
@@ -39,18 +51,44 @@ impl World {
             // sockets and pids of another place
             let _ = std::fs::remove_dir_all(world.data().join("run"));
         }
-        let real = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-            .map(|dir| dir.join("terraform"))
-            .find(|path| path.is_file())
-            .ok_or_else(|| std::io::Error::other("there is no terraform on PATH"))?;
-        let script =
-            format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\nexec '{}' \"$@\"\n", world.file("runs.log").display(), real.display());
-        std::fs::write(world.file("terraform"), script)?;
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(world.file("terraform"), std::fs::Permissions::from_mode(0o755))?;
+        std::fs::create_dir(world.file("weather"))?;
+        let real = terraform().ok_or_else(|| std::io::Error::other("there is no terraform on PATH"))?;
+        world.become_terraform(&format!("exec '{}' \"$@\"\n", real.display()))?;
         Ok(world)
     }
 
+    /// What Galley takes for terraform: a script that notes its arguments and goes on with `rest`.
+    pub fn become_terraform(&self, rest: &str) -> std::io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let script = format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\n{rest}", self.file("runs.log").display());
+        // written beside and renamed: a running script is not changed under its shell
+        let fresh = self.file("terraform.new");
+        std::fs::write(&fresh, script)?;
+        std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755))?;
+        std::fs::rename(fresh, self.file("terraform"))
+    }
+
+    /// Sets the disk (`full`, `readonly`, `slow 50`, `flaky 3`) or the clock (seconds); None = as it should be.
+    pub fn weather(&self, what: &str, how: Option<&str>) {
+        let file = self.file("weather").join(what);
+        match how {
+            Some(how) => {
+                let fresh = self.file("weather.new");
+                std::fs::write(&fresh, how).expect("weather");
+                std::fs::rename(fresh, file).expect("weather");
+            }
+            None => {
+                let _ = std::fs::remove_file(file);
+            }
+        }
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -67,9 +105,28 @@ impl World {
 
     /// Starts Galley and waits until it is ready or dead.
     pub async fn start(&mut self, fault: Option<&str>) -> std::io::Result<Start> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("server.log"))?;
         let _ = std::fs::remove_file(self.data().join("server.json"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_galley"));
+        self.child = Some(self.command(fault)?.spawn()?);
+        let began = Instant::now();
+        while began.elapsed() < START {
+            if self.died() {
+                return Ok(Start::Died);
+            }
+            if let Some(base) = self.read_base()
+                && reqwest::get(format!("{base}/readyz")).await.is_ok_and(|answer| answer.status().is_success())
+            {
+                self.base = base;
+                return Ok(Start::Ready);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Err(std::io::Error::other(format!("not ready after {START:?}")))
+    }
+
+    /// `galley serve` on the data of this world, not started yet.
+    pub fn command(&self, fault: Option<&str>) -> std::io::Result<Command> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("server.log"))?;
+        let mut command = Command::new(binary());
         command
             .arg("serve")
             .env("GALLEY_DATA_DIR", self.data())
@@ -80,29 +137,23 @@ impl World {
             .env("GALLEY_LOG_FORMAT", "json")
             .env("GALLEY_LOG", "info,galley::controllers=debug")
             .env(faults::RECORD_VARIABLE, self.file("points.log"))
+            .env(faults::WEATHER_VARIABLE, self.file("weather"))
             .env_remove("TF_CLI_CONFIG_FILE")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        match fault {
-            Some(fault) => command.env(faults::VARIABLE, fault),
-            None => command.env_remove(faults::VARIABLE),
-        };
-        let began = Instant::now();
-        self.child = Some(command.spawn()?);
-        while began.elapsed() < START {
-            if self.died() {
-                return Ok(Start::Died);
-            }
-            if let Some(base) = self.read_base()
-                && reqwest::get(format!("{base}/readyz")).await.is_ok_and(|answer| answer.status().is_success())
-            {
-                self.base = base;
-                return Ok(Start::Ready(began.elapsed()));
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        for (variable, order) in [(faults::VARIABLE, fault), (faults::MUTANT_VARIABLE, self.mutant)] {
+            match order {
+                Some(order) => command.env(variable, order),
+                None => command.env_remove(variable),
+            };
         }
-        Err(std::io::Error::other(format!("not ready after {START:?}")))
+        // what is meant for the harness is no setting
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GALLEY_CRASH_")) {
+            command.env_remove(name);
+        }
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
+        Ok(command)
     }
 
     fn read_base(&self) -> Option<String> {
@@ -174,33 +225,92 @@ impl World {
         found
     }
 
+    fn state(&self, path: &Path) -> Option<Value> {
+        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    }
+    pub fn state_file(&self, uid: &str) -> PathBuf {
+        self.data().join("work").join(uid).join("terraform.tfstate")
+    }
+
     /// Addresses of the state file; None when it is torn or absent.
     pub fn in_state(&self, uid: &str) -> Option<BTreeSet<String>> {
-        let bytes = std::fs::read(self.data().join("work").join(uid).join("terraform.tfstate")).ok()?;
-        let state: Value = serde_json::from_slice(&bytes).ok()?;
-        let managed = state["resources"].as_array()?.iter().filter(|resource| resource["mode"] == "managed");
-        Some(
-            managed
-                .filter(|resource| resource["instances"].as_array().is_some_and(|list| !list.is_empty()))
-                .filter_map(|resource| Some(format!("{}.{}", resource["type"].as_str()?, resource["name"].as_str()?)))
-                .collect(),
-        )
+        addresses(&self.state(&self.state_file(uid))?)
     }
+
+    /// Addresses of the newest whole state: the file, or the mirror that takes the place of a torn one.
+    pub fn known(&self, uid: &str) -> BTreeSet<String> {
+        let mirrored = self.mirrored(uid);
+        match (self.in_state(uid), mirrored) {
+            (Some(file), Some(((_, serial), _))) if self.file_version(uid).is_some_and(|(_, newest)| newest >= serial) => file,
+            (_, Some((_, held))) => held,
+            (file, None) => file.unwrap_or_default(),
+        }
+    }
+
+    /// Version of the state file; None when it is torn or absent.
+    pub fn file_version(&self, uid: &str) -> Option<Version> {
+        version(&self.state(&self.state_file(uid))?)
+    }
+
+    /// Addresses that the state held when the power was cut; None when it was not, or when terraform was just writing it.
+    pub fn before_the_cut(&self, uid: &str) -> Option<BTreeSet<String>> {
+        addresses(&self.state(&self.data().join(format!("before-the-cut-{uid}")))?)
+    }
+
+    /// The newest snapshot that is whole: its version and its addresses.
+    pub fn mirrored(&self, uid: &str) -> Option<(Version, BTreeSet<String>)> {
+        let dir = self.data().join("blobs").join("designs").join(uid).join("state");
+        let mut files: Vec<PathBuf> = std::fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        files.iter().rev().filter_map(|path| self.state(path)).find_map(|state| Some((version(&state)?, addresses(&state)?)))
+    }
+
+    /// Processes that work in this world's data directory, by command line.
+    pub fn processes(&self) -> Vec<(i32, String)> {
+        let here = self.dir.path().display().to_string();
+        let mut found = vec![];
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let cwd = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default()).replace('\0', " ");
+            if pid != std::process::id() as i32 && (cwd.starts_with(self.dir.path()) || command.contains(&here)) {
+                found.push((pid, command));
+            }
+        }
+        found
+    }
+}
+
+/// The program under test: the one built with this harness, or the copy that `GALLEY_CRASH_BINARY` names.
+pub fn binary() -> PathBuf {
+    std::env::var_os("GALLEY_CRASH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_galley").into(), PathBuf::from)
+}
+
+/// The real one.
+pub fn terraform() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|dir| dir.join("terraform")).find(|path| path.is_file())
+}
+
+fn version(state: &Value) -> Option<Version> {
+    Some((state["lineage"].as_str()?.to_owned(), state["serial"].as_u64()?))
+}
+
+fn addresses(state: &Value) -> Option<BTreeSet<String>> {
+    let managed = state["resources"].as_array()?.iter().filter(|resource| resource["mode"] == "managed");
+    let held = managed.filter(|resource| resource["instances"].as_array().is_some_and(|list| !list.is_empty()));
+    Some(held.filter_map(|resource| Some(format!("{}.{}", resource["type"].as_str()?, resource["name"].as_str()?))).collect())
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         self.kill();
+        if let (Some(dir), Some(story)) = (std::env::var_os("GALLEY_CRASH_LOGS"), STORY.with_borrow(Clone::clone)) {
+            let _ = std::fs::write(PathBuf::from(dir).join(format!("{}.log", story.replace(' ', "-"))), self.log());
+        }
         // whatever still works in this directory belongs to this world
-        let Ok(entries) = std::fs::read_dir("/proc") else { return };
-        let here = self.dir.path().display().to_string();
-        for entry in entries.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            let cwd = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-            let command = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default()).into_owned();
-            if pid != std::process::id() as i32 && (cwd.starts_with(self.dir.path()) || command.contains(&here)) {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-            }
+        for (pid, _) in self.processes() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
 }

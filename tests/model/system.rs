@@ -274,13 +274,15 @@ impl Model {
             suspends: plenty,
             ..Budget::default()
         };
-        let mut way = vec![];
+        let (mut way, mut last) = (vec![], vec![]);
         for _ in 0..600 {
             world.hush(self);
             if let Some(step) = self.internal(&world).first().cloned() {
                 self.happen(&mut world, &step);
+                last.push(step);
                 continue;
             }
+            last.clear();
             let Some(design) = &world.sessions[of].design else { return None };
             let rest = match diff(&desired(self, design), &observed(&world.sessions[of], of, &design.status), &at(world.now)) {
                 Decision::Rest(rest) => rest,
@@ -302,7 +304,15 @@ impl Model {
             way.push(format!("{step:?}"));
             self.happen(&mut world, &step);
         }
-        Some(format!("a destroy cannot be reached: {way:?}"))
+        let circle = &last[last.len().saturating_sub(12)..];
+        let now = world.sessions[of].design.as_ref().map(|design| {
+            let decision = diff(&desired(self, design), &observed(&world.sessions[of], of, &design.status), &at(world.now));
+            format!(
+                "{decision:?} with {:?}, request {:?} of {:?}",
+                world.sessions[of].gate, design.spec.request, design.status.handled_request_id
+            )
+        });
+        Some(format!("a destroy cannot be reached: {way:?}, then {circle:?}: {now:?}"))
     }
 }
 

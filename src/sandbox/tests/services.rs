@@ -130,7 +130,7 @@ fn lives(rendered: &Rendered, edited: Option<&Rendered>) {
     assert_eq!(world.cloud().list().unwrap(), []);
 }
 
-fn write(world: &World, rendered: &Rendered) {
+pub(super) fn write(world: &World, rendered: &Rendered) {
     for (name, text) in &rendered.files {
         world.write(name, text);
     }

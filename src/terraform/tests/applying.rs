@@ -212,3 +212,27 @@ async fn two_designs_run_at_once() {
     assert_ne!(both.0.state.unwrap().lineage, both.1.state.unwrap().lineage);
     assert!(began.elapsed() < Duration::from_millis(4000));
 }
+
+#[tokio::test]
+async fn an_apply_whose_output_is_lost_leaves_everything_it_may_have_begun_in_flight() {
+    let scripts = tempfile::tempdir().unwrap();
+    let wrapper = script(scripts.path(), "[ \"$1\" = apply ] && exit 1\nexec /usr/local/bin/terraform \"$@\"\n");
+    let bench = Bench::with(|options| options.binary = wrapper);
+    let apply = bench.planned("u1", TWO).await;
+    let done = bench.run(apply).await.unwrap();
+    assert_eq!((done.phase, done.reason), (JobPhase::Interrupted, Some(Reason::OutcomeUnknown)), "{done:?}");
+    let in_flight: Vec<&str> = done.in_flight.iter().map(|entry| entry.address.as_str()).collect();
+    assert_eq!((in_flight, done.not_attempted.len()), (vec!["terraform_data.a", "terraform_data.b"], 0));
+}
+
+#[tokio::test]
+async fn a_state_that_could_not_be_mirrored_is_mirrored_by_the_next_look() {
+    let bench = Bench::new();
+    bench.applied("u1", TWO).await;
+    let newest = bench.mirrored("u1").pop().unwrap();
+    bench.blobs.map.lock().unwrap().remove(&BlobKey::state("u1", newest));
+    assert_ne!(bench.mirrored("u1").last(), Some(&newest), "as after an apply on a full disk");
+    bench.runner.forget_view("u1");
+    assert_eq!(bench.runner.state("u1").await.unwrap().unwrap().record.serial, newest);
+    assert_eq!(bench.mirrored("u1").last(), Some(&newest));
+}
