@@ -11,7 +11,7 @@ ifdef CI
 export CARGO_INCREMENTAL := 0
 endif
 
-.PHONY: help demo run model crash build test test-real lint lint-code cover verify crds chart bench clean
+.PHONY: help demo run model crash build test test-real lint lint-code cover verify crds chart bench scale soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,11 +31,13 @@ test: ## every test; closes with "N passed, N failed"
 	@tools/fetch.sh terraform kubectl
 	@tools/test.sh
 
-test-real: ## other people's programs against the real binary: MCP suite, Python clients, kubectl; with KUBECONFIG, a cluster
+test-real: ## other people's programs against the real binary: MCP suite, Python clients, kubectl, browser; with KUBECONFIG, a cluster
 	@tools/fetch.sh terraform kubectl
 	@tools/real-conformance.sh
 	@tools/real-conversation.sh
 	@tools/test.sh --test acceptance kubectl::
+	@if [[ -x /usr/bin/chromium || -x /usr/bin/chromium-browser || -x /usr/bin/google-chrome ]]; then tools/test.sh --test page real_browser; \
+	else echo "SKIPPED: the page in a real browser; there is no Chromium on this machine"; fi
 	@if [[ -n "$${KUBECONFIG:-}" ]]; then tools/test.sh real_cluster; else echo "SKIPPED: the behaviour suite against a cluster; KUBECONFIG names none"; fi
 
 model: ## the decisions, called by an abstract world: every way within the bounds, walks beyond; 0 counterexamples
@@ -75,6 +77,18 @@ chart: ## lint and render the chart
 
 bench: ## each figure beside its bar (release build); non-zero when one is missed by more than noise
 	$(CARGO) bench --locked --bench figures
+
+# SCALE="1000" measures one size; PROFILE=dev an unoptimised build, whose figures say nothing beside the bars.
+SCALE ?= 1000 10000
+PROFILE ?= bench
+
+scale: ## 1,000 and 10,000 designs: memory, restart, sweep, reads, queue, each beside its bar (release build)
+	@tools/fetch.sh terraform
+	$(CARGO) bench --locked --profile $(PROFILE) --bench scale -- $(SCALE)
+
+soak: ## mixed load for GALLEY_SOAK_MINUTES (30): memory, files and children stay flat, no error that was not injected
+	@tools/fetch.sh terraform
+	$(CARGO) bench --locked --profile $(PROFILE) --bench soak -- $(or $(GALLEY_SOAK_MINUTES),30)
 
 clean: ## remove what was built and fetched; data directories stay
 	$(CARGO) clean

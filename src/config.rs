@@ -180,6 +180,12 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// how long an unused simulated cloud keeps its process
     pub sandbox_idle: Duration,
+    /// longest run of an apply or destroy
+    pub job_time_limit: Duration,
+    /// memory for the server and all it starts, in bytes; what the container or machine has when absent
+    pub memory: Option<u64>,
+    /// bound of the data directory in bytes
+    pub disk: u64,
     /// where each setting came from, for the first log line
     pub origins: BTreeMap<&'static str, Origin>,
     /// things that look like mistakes and stop nothing
@@ -228,6 +234,12 @@ impl Settings {
                 _ => Err(format!("a whole number of seconds from {least} to {most}")),
             }
         };
+        let megabytes = |least: u64| {
+            move |text: &str| match text.trim().parse::<u64>() {
+                Ok(value) if (least..=1 << 30).contains(&value) => Ok(value << 20),
+                _ => Err(format!("a whole number of megabytes from {least} on")),
+            }
+        };
         Ok(Settings {
             terraform_bin: terraform_bin(environment, &mut layers)?,
             max_terraform: layers.parse("max_terraform", |text| match text.parse::<usize>() {
@@ -262,6 +274,12 @@ impl Settings {
             allowed_origins: layers.list("allowed_origins", check_origin)?,
             shutdown_grace: layers.parse("shutdown_grace", seconds(1, 600))?,
             sandbox_idle: layers.parse("sandbox_idle", seconds(1, 86_400))?,
+            // A day: beyond it nobody waits. Ten seconds: for whoever tries the limit out.
+            job_time_limit: layers.parse("job_time_limit", seconds(10, 86_400))?,
+            memory: layers
+                .optional("memory_mb", |text| megabytes(256)(text).map(|_| text.to_owned()))?
+                .and_then(|text| megabytes(256)(&text).ok()),
+            disk: layers.parse("disk_mb", megabytes(256))?,
             warnings: layers.warnings(),
             origins: layers.origins(),
             data_dir,
@@ -305,6 +323,9 @@ impl Settings {
             ("allowed_origins", self.allowed_origins.join(",")),
             ("shutdown_grace", self.shutdown_grace.as_secs().to_string()),
             ("sandbox_idle", self.sandbox_idle.as_secs().to_string()),
+            ("job_time_limit", self.job_time_limit.as_secs().to_string()),
+            ("memory_mb", self.memory.map_or_else(|| "what there is".to_owned(), |bytes| (bytes >> 20).to_string())),
+            ("disk_mb", (self.disk >> 20).to_string()),
         ])
     }
 }

@@ -9,6 +9,7 @@ pub mod telemetry;
 pub mod api;
 pub mod clock;
 pub mod faults;
+pub mod trace;
 pub mod store;
 pub mod blobs;
 pub mod apiserver;

@@ -417,6 +417,45 @@ pub fn signal_other(pid: u32, start_time: u64, signal: Signal, group: bool) -> i
     }
 }
 
+/// Bytes resident of one process (`/proc/<pid>/statm`, second field, pages; proc(5)); 0 when there is none.
+pub fn resident(pid: u32) -> u64 {
+    let pages = |text: String| text.split_whitespace().nth(1)?.parse::<u64>().ok();
+    std::fs::read_to_string(format!("/proc/{pid}/statm")).ok().and_then(pages).unwrap_or(0) * page_size()
+}
+
+/// Bytes resident of every process of a group: terraform and the plugins it started.
+pub fn resident_of_group(group: u32) -> u64 {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let same = |pid: &u32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // pid (comm) state ppid pgrp …
+        text.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(2)?.parse::<u32>().ok()) == Some(group)
+    };
+    pids.filter(same).map(resident).sum()
+}
+
+fn page_size() -> u64 {
+    // SAFETY: sysconf takes a number and touches no memory of ours.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
+}
+
+/// Bytes this container or machine may use: the limit of the control group where there is one, else all memory.
+pub fn memory_limit() -> Option<u64> {
+    let limit = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:").map(str::to_owned))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    });
+    let group = limit("/sys/fs/cgroup/memory.max").or_else(|| limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    // version 1 says "no limit" as a number larger than any machine
+    match (group, total) {
+        (Some(group), Some(total)) => Some(group.min(total)),
+        (group, total) => group.or(total),
+    }
+}
+
 /// Id of this boot of the kernel; empty where the system does not tell.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim().to_owned()).unwrap_or_default()
@@ -575,6 +614,20 @@ mod tests {
         assert_eq!(session.as_raw() as u32, running.pid());
         running.signal_group(Signal::SIGKILL).unwrap();
         assert_eq!(running.wait().await, Exit::Signal(9));
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_group_is_that_of_its_processes() {
+        let running = spawn(shell("sleep 60 & exec sleep 60")).await.unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let (mut one, mut all) = (0, 0);
+        while (one == 0 || all <= one) && std::time::Instant::now() < deadline {
+            (one, all) = (resident(running.pid()), resident_of_group(running.pid()));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        running.signal_group(Signal::SIGKILL).unwrap();
+        assert!(one > 0 && all > one, "{one} of {all}");
+        assert!(memory_limit().is_some_and(|limit| limit > 64 << 20));
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Seconds; from the light-call bar (5 ms) to the longest poll.
 const LATENCY_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
+/// Seconds; what takes minutes and hours: jobs, and waiting for one.
+const JOB_BUCKETS: &[f64] = &[0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0];
+
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -105,6 +108,10 @@ impl Metrics {
             |error: metrics_exporter_prometheus::BuildError| Error::Install { what: "the metrics recorder", reason: error.to_string() };
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), LATENCY_BUCKETS)
+            .map_err(refuse)?
+            .set_buckets_for_metric(Matcher::Full("galley_job_seconds".to_owned()), JOB_BUCKETS)
+            .map_err(refuse)?
+            .set_buckets_for_metric(Matcher::Full("galley_job_wait_seconds".to_owned()), JOB_BUCKETS)
             .map_err(refuse)?
             .install_recorder()
             .map_err(refuse)?;

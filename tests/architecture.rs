@@ -23,6 +23,8 @@ const LAYERS: &[Layer] = &[
     Layer { name: "clock", may_name: &["api"] },
     // Named moments for `make crash`, empty in every other build: everybody may name it ([`EVERYWHERE`]).
     Layer { name: "faults", may_name: &[] },
+    // The id of the request that is served, from door to process ([`EVERYWHERE`]).
+    Layer { name: "trace", may_name: &[] },
     Layer { name: "store", may_name: &[] },
     Layer { name: "blobs", may_name: &[] },
     Layer { name: "apiserver", may_name: &["api", "store", "clock"] },
@@ -58,7 +60,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// What every layer may name: it knows nothing and, in a build that is used, does nothing.
-const EVERYWHERE: &[&str] = &["faults"];
+const EVERYWHERE: &[&str] = &["faults", "trace"];
 
 /// Arrows that exist for one file alone: file, layer it may name, why.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[

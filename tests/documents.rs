@@ -56,6 +56,85 @@ fn every_reason_and_no_other_is_explained_in_docs_status() {
     assert_eq!(first_cells(&text, "Why an approval is refused"), refused, "docs/status.md, table of refusals");
 }
 
+/// Every word of one of the closed sets a person meets, and its table.
+#[test]
+fn every_condition_word_event_and_way_out_is_explained_in_docs_status() {
+    use galley::api::condition::{READY, RECONCILING, STALLED};
+    use galley::controllers::announce::Happening;
+    let text = read("docs/status.md");
+    let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<String>>();
+    assert_eq!(first_cells(&text, "Conditions"), set(&[READY, RECONCILING, STALLED]));
+    let events: BTreeSet<String> = Happening::ALL.iter().map(|happening| happening.as_str().to_owned()).collect();
+    assert_eq!(first_cells(&text, "Events"), events, "docs/status.md, table of events");
+    // the words are read from the schema, so that a new one is missed here
+    let schema = read("crds/designs.yaml");
+    let crd: serde_json::Value = serde_yaml::from_str(schema.trim_start_matches("---\n")).expect("a definition");
+    let members = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let words = |node: &serde_json::Value| -> BTreeSet<String> {
+        node["enum"].as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+    };
+    let status = &members["status"]["properties"];
+    let people: BTreeSet<String> = words(&status["sync"]).union(&words(&status["health"])).cloned().collect();
+    assert!(people.len() > 5, "{people:?}");
+    assert_eq!(first_cells(&text, "Sync and health"), people, "docs/status.md, table of words");
+    let ways = words(&members["spec"]["properties"]["rescue"]["properties"]["action"]);
+    assert_eq!(first_cells(&text, "Ways out"), ways, "docs/status.md, table of ways out");
+}
+
+/// Names of metrics in the product code: the first argument of the macros.
+fn metrics() -> BTreeSet<String> {
+    fn look(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                look(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for call in ["counter!(\"", "gauge!(\"", "histogram!(\""] {
+                    found.extend(text.split(call).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+                }
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    look(&root().join("src"), &mut found);
+    found.remove("galley_test_seconds");
+    found
+}
+
+#[test]
+fn every_metric_is_explained_and_every_alert_is_made_of_metrics_and_reasons_that_exist() {
+    let known = metrics();
+    assert!(known.len() > 10, "{known:?}");
+    assert_eq!(first_cells(&read("docs/status.md"), "Metrics"), known, "docs/status.md, table of metrics");
+    let rules: serde_json::Value = serde_yaml::from_str(&read("charts/galley/files/alerts.yaml")).expect("YAML");
+    let alerts = rules["groups"][0]["rules"].as_array().expect("rules");
+    assert!(alerts.len() >= 8, "{alerts:?}");
+    let mut names = BTreeSet::new();
+    for alert in alerts {
+        let text = |path: &[&str]| path.iter().fold(alert, |node, member| &node[*member]).as_str().unwrap_or_default().to_owned();
+        let name = text(&["alert"]);
+        assert!(names.insert(name.clone()), "{name} is there twice");
+        assert!(["warning", "critical"].contains(&text(&["labels", "severity"]).as_str()), "{name}: severity");
+        for member in ["summary", "description", "runbook_url"] {
+            assert!(!text(&["annotations", member]).is_empty(), "{name}: {member} is missing");
+        }
+        assert!(root().join(text(&["annotations", "runbook_url"])).exists(), "{name}: its runbook is no file");
+        let expr = text(&["expr"]);
+        let used: BTreeSet<String> = words(&expr, "galley_", |c| c.is_ascii_lowercase() || c == '_');
+        assert!(!used.is_empty(), "{name}: {expr}");
+        for metric in used {
+            let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| metric.strip_suffix(end)).unwrap_or(&metric);
+            assert!(known.contains(base), "{name}: there is no metric {metric}");
+        }
+        for list in expr.split("reason=~\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            for reason in list.split('|') {
+                assert!(Reason::ALL.iter().any(|known| known.as_str() == reason), "{name}: there is no reason {reason}");
+            }
+        }
+    }
+}
+
 /// Every Markdown file of the project outside `target/` and `.cache/`.
 fn documents() -> Vec<PathBuf> {
     let mut found = vec![];

@@ -13,6 +13,8 @@ mkdir -p .cache/chart
 for kind in Deployment ServiceAccount Role RoleBinding Service PersistentVolumeClaim; do
     grep -q "^kind: $kind\$" .cache/chart/default.yaml || { echo "tools/chart.sh: the chart renders no $kind" >&2; exit 1; }
 done
+grep -q "^kind: PrometheusRule\$" .cache/chart/full.yaml || { echo "tools/chart.sh: alerts.enabled renders no PrometheusRule" >&2; exit 1; }
+grep -q "alert: GalleyStateAtRisk" .cache/chart/full.yaml || { echo "tools/chart.sh: the PrometheusRule holds no rules" >&2; exit 1; }
 # A wrong value is refused by values.schema.json, not found out in the cluster.
 if "$helm" template galley charts/galley --set replicas=2 > /dev/null 2>&1; then
     echo "tools/chart.sh: values.schema.json lets an unknown value through" >&2

@@ -84,7 +84,7 @@ pub async fn measure() -> Found {
 }
 
 /// Time from the edit to the status that tells of it.
-async fn edited(base: &str, name: &str, spec: Value) -> Duration {
+pub async fn edited(base: &str, name: &str, spec: Value) -> Duration {
     let uri: http::Uri = format!("{base}/k8s/{}", crate::world::EDITOR).parse().expect("uri");
     let client = kube::Client::try_from(kube::Config::new(uri)).expect("client");
     let designs: kube::Api<Design> = kube::Api::namespaced(client, "default");
@@ -101,7 +101,7 @@ async fn edited(base: &str, name: &str, spec: Value) -> Duration {
 }
 
 /// Copies of what each named session left, until there are as many as asked for.
-async fn copy(data: &Path, terraform: &Path, wanted: &[(String, usize)]) {
+pub async fn copy(data: &Path, terraform: &Path, wanted: &[(String, usize)]) {
     let mut tasks = tokio::task::JoinSet::new();
     for (name, count) in wanted {
         let model = Model::read(data, terraform, name);

@@ -1,7 +1,7 @@
 //! The loop without its doors: the controllers' context on a data directory that a real server left, in this process, so
 //! that one turn can be timed to the microsecond. The same parts as `src/app` puts together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +33,9 @@ impl Lookup for Nothing {
         _: &BTreeSet<String>,
     ) -> Result<Option<String>, terraform::Error> {
         Ok(None)
+    }
+    async fn tagged(&self, _: &str, _: Target, _: &BTreeSet<String>) -> Result<BTreeMap<String, String>, terraform::Error> {
+        Ok(BTreeMap::new())
     }
 }
 

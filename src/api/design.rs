@@ -86,6 +86,9 @@ pub struct DesignSpec {
     /// A one-off request; handled once per id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
+    /// A person's way out where nothing goes on by itself; only the approver credential may set it. Handled once per id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<Rescue>,
     /// Which runner holds Terraform.
     #[serde(default)]
     pub runner: Runner,
@@ -248,6 +251,51 @@ pub enum RequestAction {
     Retry,
 }
 
+/// What a person with the approver credential tells Galley to take as true. Being an edit of the spec, it makes a new
+/// generation, so that no approval given before holds after it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Rescue {
+    /// Chosen by the caller; each id is handled once.
+    #[schemars(length(min = 1, max = 63))]
+    pub id: String,
+    /// What is to be done.
+    pub action: RescueAction,
+    /// For RestoreState: serial of the kept state that is to hold again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u64>,
+    /// For Adopt: Terraform address → id in the cloud; when empty, resources are looked for by their tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, String>,
+}
+
+/// The ways out.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RescueAction {
+    /// take over resources that are in the cloud and in no state: the next plan imports them
+    Adopt,
+    /// put an earlier state back; the cloud is looked at before anything is planned
+    RestoreState,
+    /// give up on a job whose owner cannot be proven dead
+    ForceUnlock,
+}
+
+/// What became of a rescue.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RescueRecord {
+    /// id of the rescue
+    pub id: String,
+    /// what was to be done
+    pub action: RescueAction,
+    /// false: it was refused and nothing was changed
+    pub done: bool,
+    /// what was done, or why not, ending in what to do next
+    pub message: String,
+    /// when
+    pub time: Time,
+}
+
 /// Which runner holds Terraform.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -306,6 +354,9 @@ pub struct DesignStatus {
     /// The last request that was handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled_request_id: Option<String>,
+    /// The last rescue that was handled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<RescueRecord>,
     /// The job that is open, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_job: Option<String>,

@@ -13,6 +13,7 @@ use super::status::{ApiError, Cause};
 use crate::api::approval::{Identity, Role};
 use crate::api::design::{ApprovalPolicy, MAX_FILES_BYTES, OnDelete};
 use crate::api::{API_VERSION, GROUP};
+use crate::trace;
 
 /// Longest text in a spec that the schema does not bound: a summary of a hearing is the longest honest one.
 const MAX_TEXT: usize = 64 * 1024;
@@ -65,11 +66,13 @@ pub(super) fn event_write(kind: &Kind, name: &str, around: &Around<'_>) -> Resul
 /// Changes a new object on its way in, and refuses what its kind may not be created with.
 pub(super) fn admit_create(kind: &Kind, object: &mut Value, around: &Around<'_>, warnings: &mut Vec<String>) -> Result<(), ApiError> {
     let name = metadata::text(object, "name").unwrap_or_default().to_owned();
+    stamp_trace(object, around);
     match kind.kind.as_str() {
         "Design" => {
             adopt(kind, &name, object, around)?;
             raise_policy(object, around, warnings);
             refuse_letting_go(kind, &name, object, None, around)?;
+            refuse_rescue(kind, &name, object, None, around)?;
         }
         "TerraformJob" if !around.is_system() => {
             let why = "jobs are made by the design controller alone: set desiredState or spec.request of the design";
@@ -97,11 +100,13 @@ pub(super) fn admit_update(
     if object["spec"] == old["spec"] {
         return Ok(());
     }
+    stamp_trace(object, around);
     match kind.kind.as_str() {
         "Design" => {
             refuse_lower_policy(kind, &name, object, old, around)?;
             raise_policy(object, around, warnings);
             refuse_letting_go(kind, &name, object, Some(old), around)?;
+            refuse_rescue(kind, &name, object, Some(old), around)?;
         }
         "TerraformJob" if !around.is_system() => {
             let mut only_cancel = old["spec"].clone();
@@ -114,6 +119,14 @@ pub(super) fn admit_update(
         _ => {}
     }
     Ok(())
+}
+
+/// The request that edits a spec leaves its trace on the document, whence it goes to the job and its Terraform process.
+/// What Galley itself writes keeps the trace it has.
+fn stamp_trace(object: &mut Value, around: &Around<'_>) {
+    if let Some(id) = trace::current().filter(|_| !around.is_system()) {
+        object["metadata"]["annotations"][trace::ANNOTATION] = Value::String(id.to_string());
+    }
 }
 
 /// What schema and CEL cannot check about a spec.
@@ -189,6 +202,20 @@ fn refuse_letting_go(kind: &Kind, name: &str, object: &Value, old: Option<&Value
     }
     let why = format!(
         "spec.policy.onDelete may not be set to \"Orphan\" by credential {:?} (role editor) where a person approves: the approver credential may",
+        around.identity.name
+    );
+    Err(ApiError::forbidden(kind, name, why))
+}
+
+/// A rescue tells Galley what to believe of the cloud: a person decides that, never a model. Taking one back is no harm.
+fn refuse_rescue(kind: &Kind, name: &str, object: &Value, old: Option<&Value>, around: &Around<'_>) -> Result<(), ApiError> {
+    let wanted = &object["spec"]["rescue"];
+    if around.identity.role != Role::Editor || wanted.is_null() || old.is_some_and(|old| old["spec"]["rescue"] == *wanted) {
+        return Ok(());
+    }
+    let why = format!(
+        "spec.rescue may not be set by credential {:?} (role editor): a person does that with the approver credential, \
+         `galley adopt`, `galley state restore` or `galley force-unlock`",
         around.identity.name
     );
     Err(ApiError::forbidden(kind, name, why))

@@ -1,7 +1,7 @@
 //! The simulated clouds of this server: what a person at a console does to them, looking up what an interrupted apply
 //! made, and the provider process itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -171,6 +171,28 @@ impl Lookup for Clouds {
             })
             .await;
         found.map_err(|error| terraform::Error::Provider { detail: error.to_string() })
+    }
+
+    async fn tagged(
+        &self,
+        design_uid: &str,
+        target: Target,
+        known_ids: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, terraform::Error> {
+        match target {
+            Target::Sandbox => {}
+            Target::Oci => {
+                return Err(terraform::Error::Provider { detail: "looking up resources by tag in a tenancy is not built yet".to_owned() });
+            }
+        }
+        let (uid, known) = (design_uid.to_owned(), known_ids.clone());
+        let found = self.with(design_uid, move |cloud| {
+            let ours = |resource: &CloudResource| resource.tags.get(crate::sandbox::TAG_DESIGN).is_some_and(|tag| *tag == uid);
+            let free = |resource: &CloudResource| !known.contains(&resource.id) && resource.text("id").is_none_or(|id| !known.contains(id));
+            let listed = cloud.list()?.into_iter().filter(|resource| ours(resource) && free(resource));
+            Ok(listed.filter_map(|resource| Some((resource.address()?.to_owned(), resource.id))).collect())
+        });
+        found.await.map_err(|error| terraform::Error::Provider { detail: error.to_string() })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod clouds;
 mod desk;
+mod disk;
 mod knowledge;
 mod library;
 mod mcp;
@@ -28,12 +29,13 @@ use crate::cli::args::SandboxProviderArgs;
 use crate::cli::{Composition, demo::Backstage};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Environment, ServerFile, Settings, Tokens};
+use crate::controllers::retention::Disk;
 use crate::controllers::{self, Ctx, Host, Shutdown};
 use crate::http::access::Access;
 use crate::http::page::{Diagram, Door};
 use crate::http::{HttpParts, PageParts, Part, Readiness};
 use crate::services::{self, Services};
-use crate::store::FsStore;
+use crate::store::{FsStore, Measured};
 use crate::telemetry::Metrics;
 use crate::terraform::{LocalOptions, LocalRunner, OciHost, ReattachHost, ReattachOptions, TargetHosts};
 use crate::validator::Defaults;
@@ -124,7 +126,7 @@ impl Core {
     pub(crate) async fn open(settings: &Settings, environment: &Environment) -> anyhow::Result<Self> {
         crate::config::files::create_private_dir(&settings.data_dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Arc::new(FsStore::open(&settings.data_dir.join("documents")).await?);
+        let store = Arc::new(Measured::new(FsStore::open(&settings.data_dir.join("documents")).await?));
         let blobs: Arc<dyn Blobs> = Arc::new(FsBlobs::open(&settings.data_dir.join("blobs")).await?);
         let options = apiserver::Options { min_approval: settings.min_approval, ..apiserver::Options::default() };
         let api = ApiServer::open(store, clock.clone(), options).await?;
@@ -136,7 +138,7 @@ impl Core {
             sandbox: Arc::new(ReattachHost::new(reattach_options(settings)?)),
             oci: Arc::new(OciHost::new(&environment.all())),
         };
-        let runner = LocalOptions::new(
+        let mut runner = LocalOptions::new(
             &settings.terraform_bin,
             settings.data_dir.join("work"),
             blobs.clone(),
@@ -144,6 +146,7 @@ impl Core {
             clock.clone(),
             api.epoch(),
         );
+        runner.memory = settings.memory;
         let knowledge = Expertise::new(library.clone(), settings);
         let ctx = Ctx::new(controllers::Parts {
             client: api.client(Identity::system()),
@@ -155,6 +158,8 @@ impl Core {
             settings: controller_settings(settings)?,
             host: Host { name: process::host_name(), boot_id: process::boot_id(), epoch: api.epoch() },
         });
+        let data_dir = settings.data_dir.clone();
+        let ctx = ctx.with_disk(Disk::bounded(settings.disk, Arc::new(move || disk::measure(&data_dir))));
         Ok(Core { api, blobs, library, ctx: Arc::new(ctx), clouds, controlling: Arc::default() })
     }
 
@@ -201,7 +206,8 @@ impl Core {
 
     /// Draws a design as the exports do, with what the judge says of it now.
     fn diagram(&self, settings: &Settings) -> Diagram {
-        let (knowledge, catalog, region) = (Expertise::new(self.library.clone(), settings), self.library.catalog(), settings.region.clone());
+        let (knowledge, catalog, region) =
+            (Expertise::new(self.library.clone(), settings), self.library.catalog(), settings.region.clone());
         Arc::new(move |design, title, language| {
             let verdict = controllers::Knowledge::validate(&knowledge, &design.spec, language);
             Some(render::export::svg(&render::export::Subject {
@@ -297,6 +303,8 @@ fn controller_settings(settings: &Settings) -> anyhow::Result<controllers::Setti
         plan_ttl: settings.plan_ttl,
         min_approval: settings.min_approval,
         shutdown_grace: settings.shutdown_grace,
+        job_time_limit: settings.job_time_limit,
+        started: Some(SystemClock.now()),
         ..controllers::Settings::new(defaults)
     })
 }

@@ -1,6 +1,6 @@
 //! What the demo looks at behind the server's back: the simulated cloud's own files, and terraform run by hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +81,19 @@ impl Backstage for Stage {
             attributes: resource.attributes,
         });
         Ok(seen.collect())
+    }
+
+    async fn rendered(&self, data_dir: &Path, design_uid: &str) -> anyhow::Result<BTreeMap<String, String>> {
+        let dir = work_dir(data_dir, design_uid);
+        let mut files = BTreeMap::new();
+        let mut entries = tokio::fs::read_dir(&dir).await.with_context(|| format!("cannot read {}", dir.display()))?;
+        while let Some(entry) = entries.next_entry().await? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".tf") {
+                files.insert(name, tokio::fs::read_to_string(entry.path()).await?);
+            }
+        }
+        Ok(files)
     }
 
     async fn state_list(&self, data_dir: &Path, design_uid: &str) -> anyhow::Result<Vec<String>> {

@@ -11,8 +11,9 @@ use kube::api::{DynamicObject, PostParams};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::args::{ApplyArgs, DesiredStateArg, TargetArg};
+use super::args::{ApplyArgs, Data, DesiredStateArg, TargetArg, Written};
 use super::client::{As, Server};
+use super::documents::print_data;
 use super::failure::{Exit, Failure};
 use super::kinds;
 use super::screen::{Screen, say};
@@ -133,10 +134,11 @@ pub async fn run(server: &Server, args: ApplyArgs, screen: Screen) -> Result<Exi
             Err(Failure::new(Exit::Usage, screen.lang.text(Text::OnlyArchitecture)))
         }
         Content::Documents(documents) => {
+            let mut told = Told::new(args.output, screen);
             for (index, document) in documents.into_iter().enumerate() {
-                apply_one(server, index + 1, document, screen).await?;
+                apply_one(server, index + 1, document, &mut told).await?;
             }
-            Ok(Exit::Done)
+            told.end()
         }
         Content::Architecture(file) => apply_architecture(server, &file, args, screen).await,
     }
@@ -144,12 +146,13 @@ pub async fn run(server: &Server, args: ApplyArgs, screen: Screen) -> Result<Exi
 
 async fn apply_architecture(server: &Server, file: &Value, args: ApplyArgs, screen: Screen) -> Result<Exit, Failure> {
     let Some(session) = args.session else { return Err(Failure::new(Exit::Usage, screen.lang.text(Text::NeedSession))) };
+    let mut told = Told::new(args.output, screen);
     let now = serde_json::to_value(SystemClock.now()).unwrap_or_default();
     let (mut design, session_spec) = architecture(file, &now);
     let name = if session == "new" { session_name(ulid::Ulid::generate()) } else { session.clone() };
     let uid = if session == "new" {
         let document = json!({ "apiVersion": API_VERSION, "kind": "Session", "metadata": { "name": name }, "spec": session_spec });
-        apply_one(server, 1, document, screen).await?.metadata.uid
+        apply_one(server, 1, document, &mut told).await?.metadata.uid
     } else {
         let kind = kinds::find("session", screen)?;
         let api: Api<DynamicObject> = Api::namespaced_with(server.kube(As::Editor)?, NAMESPACE, &kind.resource);
@@ -187,11 +190,48 @@ async fn apply_architecture(server: &Server, file: &Value, args: ApplyArgs, scre
     let owner = json!([{ "apiVersion": API_VERSION, "kind": "Session", "name": name, "uid": uid.unwrap_or_default() }]);
     let document =
         json!({ "apiVersion": API_VERSION, "kind": "Design", "metadata": { "name": name, "ownerReferences": owner }, "spec": spec });
-    apply_one(server, 1, document, screen).await?;
-    Ok(Exit::Done)
+    apply_one(server, 1, document, &mut told).await?;
+    told.end()
 }
 
-async fn apply_one(server: &Server, number: usize, document: Value, screen: Screen) -> Result<DynamicObject, Failure> {
+/// What is said of each document that was written: a sentence at once, or data at the end.
+struct Told {
+    form: Option<Written>,
+    screen: Screen,
+    objects: Vec<DynamicObject>,
+}
+
+impl Told {
+    fn new(form: Option<Written>, screen: Screen) -> Self {
+        Told { form, screen, objects: Vec::new() }
+    }
+
+    fn tell(&mut self, text: Text, kind: &str, object: &DynamicObject) {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        match self.form {
+            None => say!("{}", self.screen.lang.fill(text, &[("kind", &kind), ("name", &name)])),
+            Some(Written::Name) => say!("{kind}/{name}"),
+            Some(Written::Json | Written::Yaml) => self.objects.push(object.clone()),
+        }
+    }
+
+    /// One document as itself, several as a list: what `apply -f` reads again.
+    fn end(self) -> Result<Exit, Failure> {
+        let form = match self.form {
+            None | Some(Written::Name) => return Ok(Exit::Done),
+            Some(Written::Json) => Data::Json,
+            Some(Written::Yaml) => Data::Yaml,
+        };
+        match self.objects.as_slice() {
+            [only] => print_data(only, form)?,
+            many => print_data(&json!({ "apiVersion": "v1", "kind": "List", "items": many }), form)?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+async fn apply_one(server: &Server, number: usize, document: Value, told: &mut Told) -> Result<DynamicObject, Failure> {
+    let screen = told.screen;
     let kind = kinds::find(document["kind"].as_str().unwrap_or_default(), screen)?;
     if document["apiVersion"] != kind.resource.api_version {
         let problem = format!("apiVersion is {}, allowed is {}", document["apiVersion"], kind.resource.api_version);
@@ -207,9 +247,6 @@ async fn apply_one(server: &Server, number: usize, document: Value, screen: Scre
     wanted.metadata.uid = None;
     wanted.metadata.managed_fields = None;
     let api: Api<DynamicObject> = Api::namespaced_with(server.kube(As::Editor)?, NAMESPACE, &kind.resource);
-    let say = |text: Text, object: &DynamicObject| {
-        say!("{}", screen.lang.fill(text, &[("kind", &kind.singular), ("name", &object.metadata.name.as_deref().unwrap_or_default())]));
-    };
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let existing = match wanted.metadata.name.as_deref() {
@@ -221,7 +258,7 @@ async fn apply_one(server: &Server, number: usize, document: Value, screen: Scre
             Some(found) => {
                 let merged = merge(&found, &wanted);
                 if merged == found {
-                    say(Text::DocUnchanged, &found);
+                    told.tell(Text::DocUnchanged, &kind.singular, &found);
                     return Ok(found);
                 }
                 let name = found.metadata.name.clone().unwrap_or_default();
@@ -233,7 +270,7 @@ async fn apply_one(server: &Server, number: usize, document: Value, screen: Scre
         };
         match written {
             Ok((text, object)) => {
-                say(text, &object);
+                told.tell(text, &kind.singular, &object);
                 return Ok(object);
             }
             // somebody wrote in between: look again

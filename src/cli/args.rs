@@ -49,12 +49,21 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show what the design as it is now would change, without running Terraform
     Diff(DiffArgs),
+    /// Write a design as summary, diagram or Terraform files
+    Export(ExportArgs),
     /// Approve exactly one plan, with the approver credential
     Approve(ApproveArgs),
     /// Delete a session or design; resources are destroyed after approval
     Delete(DeleteArgs),
     /// Print the log of a job, or of a design's newest job
     Logs(LogsArgs),
+    /// Take over resources that are in the cloud and in no state; without addresses, show what is unaccounted for
+    Adopt(AdoptArgs),
+    /// Put an earlier Terraform state of a design back
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Give up on a job whose owner cannot be proven dead
+    ForceUnlock(ForceUnlockArgs),
     /// Give the value of a secret variable
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -103,6 +112,9 @@ pub struct ApplyArgs {
     /// For an architecture file: how far to go
     #[arg(long, value_enum)]
     pub desired_state: Option<DesiredStateArg>,
+    /// Print what was written as KIND/NAME or as data instead
+    #[arg(short, long, value_enum)]
+    pub output: Option<Written>,
 }
 
 /// Where a design is built.
@@ -185,6 +197,65 @@ pub enum Data {
     Yaml,
 }
 
+/// Form in which `apply` prints what it wrote.
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum Written {
+    /// kind/name
+    Name,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// `galley export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Name of the design (and of its session)
+    pub name: String,
+    /// What to write
+    #[arg(value_enum, default_value = "summary")]
+    pub what: What,
+    /// File to write; `-` is stdout. Text goes to stdout by default, an archive into a file named after the design
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
+pub enum What {
+    /// Markdown
+    Summary,
+    /// Mermaid flowchart
+    Mermaid,
+    /// SVG diagram
+    Svg,
+    /// Terraform files, a zip that stands alone
+    Terraform,
+    /// all of these, a tar.gz
+    All,
+}
+
+impl What {
+    /// Name of the file at the server.
+    pub fn file(self) -> &'static str {
+        match self {
+            What::Summary => "summary.md",
+            What::Mermaid => "diagram.mmd",
+            What::Svg => "diagram.svg",
+            What::Terraform => "terraform.zip",
+            What::All => "design.tar.gz",
+        }
+    }
+    /// Is it an archive, which a terminal cannot show?
+    pub fn packed(self) -> bool {
+        match self {
+            What::Terraform | What::All => true,
+            What::Summary | What::Mermaid | What::Svg => false,
+        }
+    }
+}
+
 /// What `status` waits for.
 #[derive(Debug, Clone, Copy, ValueEnum, PartialEq, Eq)]
 pub enum Until {
@@ -257,6 +328,48 @@ pub struct LogsArgs {
     pub raw: bool,
 }
 
+/// `galley adopt`
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// Name of the design
+    pub name: String,
+    /// ADDRESS=ID: Terraform address in the design, id in the cloud
+    #[arg(value_name = "ADDRESS=ID", conflicts_with = "search")]
+    pub resources: Vec<String>,
+    /// Adopt every resource that carries the tags of this design
+    #[arg(long)]
+    pub search: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `galley state`
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Make a kept state the newest one; the cloud is looked at next
+    Restore {
+        /// Name of the design
+        name: String,
+        /// Serial of the kept state; a wrong one is answered with those that are kept
+        #[arg(long)]
+        serial: u64,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `galley force-unlock`
+#[derive(Debug, Args)]
+pub struct ForceUnlockArgs {
+    /// Name of the design
+    pub name: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// `galley secret`
 #[derive(Debug, Subcommand)]
 pub enum SecretCommand {
@@ -324,6 +437,9 @@ pub struct DemoArgs {
     /// Leave the demo's data directory behind, to look at
     #[arg(long)]
     pub keep: bool,
+    /// Play this design file alone and hold its `expect` block against what is built
+    #[arg(long, value_name = "FILE")]
+    pub design: Option<PathBuf>,
 }
 
 /// `galley sandbox-provider`

@@ -18,9 +18,12 @@ pub mod args;
 pub mod client;
 pub mod demo;
 mod documents;
+pub mod expect;
+mod export;
 pub mod failure;
 mod kinds;
 mod plan;
+mod rescue;
 pub mod screen;
 mod status;
 pub mod text;
@@ -103,9 +106,13 @@ async fn dispatch(cli: Cli, environment: Environment, composition: Arc<dyn Compo
         Command::Status(args) => status::run(&server()?, args, screen).await,
         Command::Plan(args) => plan::show(&server()?, args, screen).await,
         Command::Diff(args) => plan::diff(&server()?, args, screen).await,
+        Command::Export(args) => export::run(&server()?, args, screen).await,
         Command::Approve(args) => plan::approve(&server()?, args, screen).await,
         Command::Delete(args) => documents::delete(&server()?, args, screen).await,
         Command::Logs(args) => admin::logs(&server()?, args, screen).await,
+        Command::Adopt(args) => rescue::adopt(&server()?, args, screen).await,
+        Command::State(command) => rescue::state(&server()?, command, screen).await,
+        Command::ForceUnlock(args) => rescue::force_unlock(&server()?, args, screen).await,
         Command::Secret(command) => admin::secret(&server()?, command, screen).await,
         Command::Sandbox(command) => admin::sandbox(&server()?, command, screen).await,
         Command::Crds => print_crds(),

@@ -103,6 +103,16 @@ texts! { Text:
     BeingDeleted: "Destroyed (being deleted)", "Destroyed(削除中)";
     Refused: "refused ({reason}): {message}", "拒否されました({reason}): {message}";
     AlreadyApproved: "plan {sha} was approved already", "プラン {sha} は承認済みです";
+    // adopt, state restore, force-unlock
+    AskRescue: "{what} for {name}? Approvals given before become void. [y/N] ", "{name} に対して「{what}」を実行しますか? 以前の承認は無効になります。[y/N] ";
+    NeedYesRescue: "there is no terminal to ask on; say --yes", "端末がないため確認できません。--yes を付けてください";
+    NotRescued: "nothing was done", "何もしませんでした";
+    RescueSlow: "asked for; the server has not done it yet (an open job must end first): galley status {name}", "受け付けました。まだ実行されていません(実行中のジョブの終了待ち): galley status {name}";
+    NothingInFlight: "nothing of {name} is unaccounted for; --search looks in the cloud for resources with its tags", "{name} に未確認のリソースはありません。--search でタグからクラウドを探せます";
+    InFlightFound: "found: {id}; the next plan imports it", "発見: {id}。次のプランで取り込みます";
+    InFlightMissing: "not found; approve the next plan if it is really not there", "見つかりません。本当に存在しなければ次のプランを承認してください";
+    InFlightUnseen: "not looked for yet", "未探索";
+    NotAddress: "{text} is not ADDRESS=ID, such as oci_core_vcn.main=ocid1.vcn.oc1..aaaa", "{text} は ADDRESS=ID の形ではありません。例: oci_core_vcn.main=ocid1.vcn.oc1..aaaa";
     // documents
     DocCreated: "{kind}/{name} created", "{kind}/{name} を作成しました";
     DocConfigured: "{kind}/{name} configured", "{kind}/{name} を更新しました";
@@ -118,6 +128,9 @@ texts! { Text:
     NoDocument: "there is no document in {file}", "{file} にドキュメントがありません";
     CannotRead: "cannot read {file}: {problem}", "{file} を読めません: {problem}";
     TooLarge: "{file} is larger than {limit} bytes", "{file} は {limit} バイトを超えています";
+    Exported: "{file}: {bytes} bytes", "{file}: {bytes} バイト";
+    CannotWrite: "cannot write {file}: {problem}", "{file} に書けません: {problem}";
+    NeedFile: "{what} is an archive: say -o FILE, or -o - for a pipe", "{what} はアーカイブです。-o FILE、またはパイプなら -o - を指定してください";
     // connection
     NoServer: "no server is running on this machine (no server.json in {dir}); start one with `galley serve`, or set GALLEY_URL", "このマシンでサーバーが動いていません({dir} に server.json がありません)。`galley serve` で起動するか GALLEY_URL を設定してください";
     Unreachable: "the server at {url} does not answer: {problem}; is `galley serve` running?", "{url} のサーバーが応答しません: {problem}。`galley serve` は動いていますか?";
@@ -188,6 +201,7 @@ const HELP_JA: &[(&str, &str)] = &[
     ("apply.file", "YAML/JSON のドキュメント、または構成ファイル。`-` は標準入力"),
     ("apply.session", "構成ファイルの場合: 入れるセッション、または `new`"),
     ("apply.target", "構成ファイルで新しいセッションの場合: 構築先"),
+    ("apply.output", "書いたものを KIND/NAME またはデータとして表示する"),
     ("apply.desired_state", "構成ファイルの場合: どこまで進めるか"),
     ("get", "ドキュメントを一覧します"),
     ("get.kind", "sessions、designs、terraformjobs、approvals、events、または短縮名"),
@@ -206,6 +220,10 @@ const HELP_JA: &[(&str, &str)] = &[
     ("diff.name", "設計の名前"),
     ("diff.output", "代わりに見込みをデータとして表示する"),
     ("status.output", "代わりに設計の status をデータとして表示する。終了コードは同じ"),
+    ("export", "設計を要約、図、Terraform ファイルとして書き出します"),
+    ("export.name", "設計(およびセッション)の名前"),
+    ("export.what", "書き出すもの"),
+    ("export.output", "書き込むファイル。`-` は標準出力。既定ではテキストは標準出力、アーカイブは設計名のファイル"),
     ("approve", "承認用の資格情報で、ただ 1 つのプランを承認します"),
     ("approve.name", "設計の名前"),
     ("approve.plan", "プランの sha256(8 桁以上)。最新のプランと違えば拒否"),
@@ -218,6 +236,19 @@ const HELP_JA: &[(&str, &str)] = &[
     ("logs.name", "ジョブまたは設計の名前"),
     ("logs.follow", "ジョブの終わりまで続ける"),
     ("logs.raw", "保存されている JSON 行のまま表示する"),
+    ("adopt", "クラウドにあってどの状態にもないリソースを引き取ります。アドレスなしでは未確認のものを表示します"),
+    ("adopt.name", "設計の名前"),
+    ("adopt.resources", "ADDRESS=ID: 設計にある Terraform アドレスと、クラウドでの ID"),
+    ("adopt.search", "この設計のタグを持つリソースをすべて引き取る"),
+    ("adopt.yes", "確認しない"),
+    ("state", "設計の以前の Terraform 状態を元に戻します"),
+    ("state.restore", "保存された状態を最新にします。次にクラウドを確認します"),
+    ("state.restore.name", "設計の名前"),
+    ("state.restore.serial", "保存された状態のシリアル。違えば、保存されているものを答えます"),
+    ("state.restore.yes", "確認しない"),
+    ("force-unlock", "所有者の終了を証明できないジョブを打ち切ります"),
+    ("force-unlock.name", "設計の名前"),
+    ("force-unlock.yes", "確認しない"),
     ("secret", "秘密の変数の値を渡します"),
     ("secret.set", "標準入力から値を読み、変数に保存します"),
     ("secret.set.name", "設計の名前"),
@@ -242,6 +273,7 @@ const HELP_JA: &[(&str, &str)] = &[
     ("sandbox.clear", "すべての障害を解除します"),
     ("sandbox.clear.name", "設計の名前"),
     ("demo", "シミュレーションクラウドで全行程を見せます: プラン、承認、適用、ドリフト、修復、置換、削除"),
+    ("demo.design", "この設計ファイルだけを実演し、その `expect` を構築結果と照合する"),
     ("demo.keep", "デモのデータディレクトリを残す"),
     ("crds", "カスタムリソース定義を表示します"),
     ("completion", "シェルでコマンドとオプションを補完するスクリプトを表示します"),

@@ -31,6 +31,11 @@ const KNOWN: &[(&str, Option<&str>)] = &[
     // Container platforms send SIGKILL 30 s after SIGTERM; 5 s stay for the final writes.
     ("shutdown_grace", Some("25")),
     ("sandbox_idle", Some("300")),
+    // An Exadata or a large database system takes hours; what takes longer hangs.
+    ("job_time_limit", Some("14400")),
+    ("memory_mb", None),
+    // The disk of the product: 10 GB.
+    ("disk_mb", Some("10240")),
     ("url", None),
 ];
 

@@ -8,6 +8,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action as Requeue;
 use kube::{Resource, ResourceExt};
 
+use super::announce::{self, Happening};
 use super::backoff::{after, until};
 use super::design::observe::unconfirmed;
 use super::documents::{documents, get, patch_status, value};
@@ -42,11 +43,15 @@ pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Requeue, Error>
         }
         Verdict::Refused(refused) => {
             tracing::info!(approval = %name, reason = ?refused.reason, "the approval is refused");
+            let message = refused.message.clone();
             let next = ApprovalStatus { refused: Some(refused), ..status.clone() };
             match patch_status(&ctx.client, &approval, &value(&status)?, &value(&next)?, true).await {
                 Err(error) if error.is_conflict() => Ok(Requeue::requeue(std::time::Duration::ZERO)),
                 Err(error) => Err(error),
-                Ok(_) => Ok(Requeue::await_change()),
+                Ok(written) => {
+                    announce::tell(&ctx, &written, Happening::ApprovalRefused, &message).await;
+                    Ok(Requeue::await_change())
+                }
             }
         }
     }

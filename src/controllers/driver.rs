@@ -14,7 +14,7 @@ use kube::runtime::watcher;
 use kube::{Api, Resource};
 use tokio_util::sync::CancellationToken;
 
-use super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, WhoActs, approval, design, job, session};
+use super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, WhoActs, approval, design, job, measures, retention, session};
 use crate::api::{Approval, Design, NAMESPACE, Session, TerraformJob};
 
 /// After a lost race: everything is read again at once, but never in a busy loop.
@@ -36,7 +36,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
         .watches(metadata::<TerraformJob>(&ctx), watcher::Config::default(), |job| by_label::<Session>(&job, SESSION_LABEL))
         .with_config(config.clone())
         .graceful_shutdown_on(stop_sessions)
-        .run(session::reconcile, policy, ctx.clone())
+        .run(|bell, ctx| measures::timed("session", session::reconcile(bell, ctx)), policy, ctx.clone())
         .for_each(log);
 
     let designs = Controller::new(metadata::<Design>(&ctx), watcher::Config::default());
@@ -50,12 +50,16 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
         })
         .with_config(config.clone())
         .graceful_shutdown_on(stop_designs)
-        .run(design::reconcile, policy, ctx.clone())
+        .run(|bell, ctx| measures::timed("design", design::reconcile(bell, ctx)), policy, ctx.clone())
         .for_each(log);
 
     let jobs = Controller::new(metadata::<TerraformJob>(&ctx), watcher::Config::default());
     let stop_jobs = stop(jobs.store(), &shutdown);
-    let jobs = jobs.with_config(config.clone()).graceful_shutdown_on(stop_jobs).run(job::reconcile, policy, ctx.clone()).for_each(log);
+    let jobs = jobs
+        .with_config(config.clone())
+        .graceful_shutdown_on(stop_jobs)
+        .run(|bell, ctx| measures::timed("job", job::reconcile(bell, ctx)), policy, ctx.clone())
+        .for_each(log);
 
     let approvals = Controller::new(guarded(&ctx), watcher::Config::default());
     let (store, known) = (approvals.store(), Arc::new(Known::default()));
@@ -71,7 +75,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
             move |guard, ctx| {
                 seen.note(&guard);
                 let bell = PartialObjectMeta { types: None, metadata: guard.meta().clone(), _phantom: std::marker::PhantomData };
-                approval::reconcile(Arc::new(bell), ctx)
+                measures::timed("approval", approval::reconcile(Arc::new(bell), ctx))
             },
             policy,
             ctx.clone(),
@@ -85,7 +89,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
             tracing::warn!("a job did not end in the grace of the shutdown; it is recovered at the next start");
         }
     };
-    let all = async { futures::join!(sessions, designs, jobs, approvals, hands) };
+    let all = async { futures::join!(sessions, designs, jobs, approvals, hands, retention::watch_disk(&ctx, &shutdown)) };
     // A controller whose first listing never came does not end by itself; reconciles are short, so nothing else takes this long.
     let patience = async {
         shutdown.cancelled().await;

@@ -5,6 +5,7 @@
 //! services only in documents and blobs. A bell carries no message: every reconcile re-reads everything, and watches
 //! carry metadata alone, so that a document which does not decode never ends one.
 
+pub mod announce;
 pub mod approval;
 pub mod backoff;
 pub mod design;
@@ -13,6 +14,8 @@ pub mod driver;
 pub mod gate;
 pub mod inputs;
 pub mod job;
+pub mod measures;
+pub mod retention;
 pub mod scheduler;
 pub mod secrets;
 pub mod session;
@@ -99,6 +102,10 @@ pub struct Ctx {
     pub scheduler: scheduler::Scheduler,
     /// jobs that run in this process
     pub running: job::Running,
+    /// how full the disk is
+    pub disk: retention::Disk,
+    /// how many designs rest for which reason
+    pub census: measures::Census,
     /// judged designs, so that an unchanged one is not judged at every bell
     pub memo: design::validate::Memo,
 }
@@ -129,8 +136,14 @@ impl Ctx {
         let Parts { client, blobs, runner, lookup, knowledge, clock, settings, host } = parts;
         let recorder = Recorder::new(client.clone(), Reporter { controller: MANAGER.to_owned(), instance: Some(host.name.clone()) });
         let scheduler = scheduler::Scheduler::new(settings.max_terraform);
+        let (disk, census) = (retention::Disk::default(), measures::Census::default());
         let (running, memo) = (job::Running::default(), design::validate::Memo::default());
-        Ctx { client, blobs, runner, lookup, knowledge, clock, settings, host, recorder, scheduler, running, memo }
+        Ctx { client, blobs, runner, lookup, knowledge, clock, settings, host, recorder, scheduler, running, disk, census, memo }
+    }
+
+    /// The same, with a bound for the disk.
+    pub fn with_disk(self, disk: retention::Disk) -> Self {
+        Ctx { disk, ..self }
     }
 
     /// The parts a pure judgement needs.

@@ -446,3 +446,138 @@ async fn cancelling_an_apply_is_the_persons_decision_and_stays_so() {
     house.request("s-1", "r1", "Retry").await;
     house.rests("s-1", "AwaitingApproval").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_adopts_what_the_cloud_holds_and_no_state_knows() {
+    let house = House::new().open();
+    let design = house.build("s-1", &["a"]).await;
+    let uid = design.metadata.uid.clone().unwrap();
+    house.world(|world| world.places.get_mut(&uid).unwrap().cloud.insert("oci_core_vcn.b".into()));
+    house.components("s-1", &["a", "b"]).await;
+    let planned = house.rests("s-1", "AwaitingApproval").await;
+    assert!(planned.status.unwrap().plan.unwrap().imports.is_empty(), "nothing is imported that nobody asked for");
+    house.rescue("s-1", json!({ "id": "1", "action": "Adopt", "resources": { "oci_core_vcn.c": "id" } })).await;
+    let record = house.rescued("s-1", "1").await;
+    assert!(!record.done && record.message.contains("oci_core_vcn.c"), "{record:?}");
+    house.rescue("s-1", json!({ "id": "2", "action": "Adopt" })).await;
+    let record = house.rescued("s-1", "2").await;
+    assert!(record.done && record.message.contains("oci_core_vcn.b (id-oci_core_vcn.b)"), "{record:?}");
+    let design =
+        house.until("s-1", "a plan that imports", |status, _| status.plan.as_ref().is_some_and(|plan| !plan.imports.is_empty())).await;
+    assert_eq!(design.status.unwrap().plan.unwrap().imports["oci_core_vcn.b"], "id-oci_core_vcn.b");
+    assert!(house.told("RescueRefused").await && house.told("Adopted").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_put_back_is_looked_at_before_anything_is_planned() {
+    let house = House::new().open();
+    house.build("s-1", &["a"]).await;
+    let planned = house.components("s-1", &["a", "b"]).await;
+    assert!(planned.metadata.generation > Some(1));
+    let waiting = house.rests("s-1", "AwaitingApproval").await;
+    house.rescue("s-1", json!({ "id": "1", "action": "RestoreState", "serial": 9 })).await;
+    let record = house.rescued("s-1", "1").await;
+    assert!(!record.done && record.message.contains("name one of 1"), "{record:?}");
+    let refreshes = house.runs(Action::Refresh);
+    house.rescue("s-1", json!({ "id": "2", "action": "RestoreState", "serial": 1 })).await;
+    assert!(house.rescued("s-1", "2").await.done);
+    house
+        .world_until("the cloud is looked at", |world| {
+            world.runs.iter().filter(|(action, _)| *action == Action::Refresh).count() > refreshes
+        })
+        .await;
+    let design = house.rests("s-1", "AwaitingApproval").await;
+    let (before, after) = (waiting.status.unwrap().state.unwrap(), design.status.unwrap().state.unwrap());
+    assert!(after.serial > before.serial, "{after:?}");
+    assert!(house.told("StateRestored").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_another_host_waits_for_a_person_who_gives_it_up_and_for_nothing_else() {
+    let mut house = House::new().open();
+    house.design("s-1", DesiredState::Applied, &["a"]).await;
+    let design = house.rests("s-1", "AwaitingApproval").await;
+    house.world(|world| world.hold = true);
+    house.approve(&design).await;
+    house.world_until("the apply runs", |world| world.running == 1).await;
+    let job = house.until("s-1", "job", |status, _| status.active_job.is_some()).await.status.unwrap().active_job.unwrap();
+    house.crash().await;
+    house.world(|world| {
+        world.hold = false;
+        world.running = 0;
+        world.dead.insert(job.clone(), Recovered::OwnerUnknown);
+        world.dead_for_ever = true;
+    });
+    let house = house.open();
+    house.until("s-1", "OwnerUnknown", |status, _| status.conditions.iter().any(|condition| condition.reason == "OwnerUnknown")).await;
+    house.cancel_job(&job).await;
+    house.ring("s-1", 1).await;
+    assert_eq!(house.api::<TerraformJob>().get(&job).await.unwrap().phase(), JobPhase::Running, "a cancel proves nobody dead");
+    house.rescue("s-1", json!({ "id": "1", "action": "ForceUnlock" })).await;
+    assert!(house.rescued("s-1", "1").await.done);
+    house.rests("s-1", "AwaitingApproval").await;
+    assert_eq!(house.api::<TerraformJob>().get(&job).await.unwrap().phase(), JobPhase::Interrupted);
+    assert_eq!((house.runs(Action::Apply), house.runs(Action::Refresh)), (1, 1), "it is looked at and not applied again");
+    house.rescue("s-1", json!({ "id": "2", "action": "ForceUnlock" })).await;
+    let record = house.rescued("s-1", "2").await;
+    assert!(!record.done && record.message.contains("nothing is locked"), "{record:?}");
+    assert!(house.told("ForceUnlocked").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_runs_too_long_is_stopped_and_a_person_reads_why() {
+    let house = House::with(|settings| settings.job_time_limit = std::time::Duration::from_millis(300)).open();
+    house.design("s-1", DesiredState::Applied, &["a"]).await;
+    let design = house.rests("s-1", "AwaitingApproval").await;
+    house.world(|world| world.hold = true);
+    house.approve(&design).await;
+    let failure = house.rests("s-1", "JobFailed").await.status.unwrap().last_failure.unwrap();
+    assert!(failure.diagnostics[0].summary.contains("ran longer than"), "{failure:?}");
+    assert!(house.told("JobOverdue").await && house.told("JobFailed").await && house.told("ApprovalConsumed").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_starts_nothing_but_what_destroys() {
+    let full = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(1));
+    let seen = full.clone();
+    let mut house = House::new();
+    house.disk = Some(std::sync::Arc::new(move || {
+        Ok(crate::controllers::retention::DiskUse { parts: vec![("work", seen.load(std::sync::atomic::Ordering::Relaxed))] })
+    }));
+    let mut house = house.open();
+    house.build("s-1", &["a"]).await;
+    house.close().await;
+    full.store(1000, std::sync::atomic::Ordering::Relaxed);
+    let house = house.open();
+    house.components("s-1", &["a", "b"]).await;
+    let waits =
+        |status: &crate::api::DesignStatus, _: &Design| status.wait_reason.as_ref().is_some_and(|why| why.contains("GALLEY_DISK_MB"));
+    house.until("s-1", "waits for disk", waits).await;
+    house.edit("s-1", json!({ "desiredState": "Destroyed" })).await;
+    let design = house.rests("s-1", "AwaitingApproval").await;
+    house.approve(&design).await;
+    house.rests("s-1", "Destroyed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_jobs_go_and_what_the_status_points_at_stays() {
+    let house = House::with(|settings| settings.job_retention = 3).open();
+    house.build("s-1", &["a"]).await;
+    for round in 0..6 {
+        house.request("s-1", &format!("r{round}"), "Plan").await;
+        house.until("s-1", "handled", |status, _| status.handled_request_id.as_deref() == Some(&format!("r{round}"))).await;
+        house.rests("s-1", "Synced").await;
+    }
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let jobs = house.api::<TerraformJob>().list(&Default::default()).await.unwrap().items;
+        let status = house.api::<Design>().get("s-1").await.unwrap().status.unwrap();
+        if jobs.len() <= 4 {
+            let plan = status.plan.unwrap().job;
+            assert!(jobs.iter().any(|job| job.metadata.name.as_deref() == Some(plan.as_str())), "the newest plan can still be read");
+            break;
+        }
+        assert!(tokio::time::Instant::now() < end, "{} jobs", jobs.len());
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -5,6 +5,7 @@
 //! oldest job.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::api::Time;
@@ -51,6 +52,8 @@ pub struct Offer {
 #[derive(Debug)]
 pub struct Scheduler {
     limit: usize,
+    /// how many fit into memory, as far as that is known
+    room: AtomicUsize,
     inner: Mutex<Inner>,
 }
 
@@ -65,7 +68,7 @@ struct Inner {
 impl Scheduler {
     /// A scheduler that lets at most `limit` jobs run; a limit of 0 is taken as 1.
     pub fn new(limit: usize) -> Self {
-        Scheduler { limit: limit.max(1), inner: Mutex::default() }
+        Scheduler { limit: limit.max(1), room: AtomicUsize::new(usize::MAX), inner: Mutex::default() }
     }
 
     /// Offers a job. Offering one that runs or waits already is harmless.
@@ -78,7 +81,7 @@ impl Scheduler {
                 None => inner.waiting.push(candidate),
             }
         }
-        let start = inner.fill(self.limit);
+        let start = inner.fill(self.limit());
         Offer { start, ahead: inner.running.iter().map(|other| other.job.clone()).collect() }
     }
 
@@ -87,7 +90,28 @@ impl Scheduler {
         let mut inner = self.lock();
         inner.running.retain(|other| other.job != job);
         inner.waiting.retain(|other| other.job != job);
-        inner.fill(self.limit)
+        inner.fill(self.limit())
+    }
+
+    /// So many fit into memory now. What runs already goes on; one always may run.
+    pub fn fit(&self, room: usize) {
+        self.room.store(room.max(1), Ordering::Relaxed);
+    }
+
+    /// How many may run now.
+    pub fn limit(&self) -> usize {
+        self.limit.min(self.room.load(Ordering::Relaxed))
+    }
+
+    /// true when memory, and not the setting, is what keeps more from running
+    pub fn is_short_of_memory(&self) -> bool {
+        self.limit() < self.limit
+    }
+
+    /// How many wait and how many run.
+    pub fn counts(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.waiting.len(), inner.running.len())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -106,8 +130,8 @@ impl Inner {
             self.running.push(chosen);
         }
         if self.waiting.is_empty() {
-            // nobody waits, so nobody can be treated unfairly: the memory does not grow
-            self.served.clear();
+            // Nobody waits, so the memory need not grow: but whoever runs now was served before who comes next.
+            self.served.retain(|session, _| self.running.iter().any(|other| other.session == *session));
         }
         start
     }
@@ -164,6 +188,38 @@ mod tests {
         assert_eq!((offer.start.len(), offer.ahead.as_slice()), (0, ["one".to_owned()].as_slice()));
         assert_eq!(scheduler.done("one"), ["two"]);
         assert!(scheduler.done("two").is_empty());
+    }
+
+    #[test]
+    fn a_thousand_requests_of_one_session_delay_another_by_at_most_one_slot() {
+        let scheduler = Scheduler::new(1);
+        for number in 0..1000 {
+            scheduler.offer(candidate(&format!("many-{number:04}"), "greedy", number));
+        }
+        let mut running = "many-0000".to_owned();
+        for round in 0..20 {
+            let mine = format!("mine-{round}");
+            assert!(scheduler.offer(candidate(&mine, "modest", 5000 + round)).start.is_empty());
+            assert_eq!(scheduler.done(&running), [mine.clone()], "after one slot, whoever waits longer");
+            let next = scheduler.done(&mine);
+            assert!(next[0].starts_with("many-"), "and then it is the other's turn again: {next:?}");
+            running.clone_from(&next[0]);
+        }
+    }
+
+    #[test]
+    fn memory_bounds_what_runs_and_one_always_may() {
+        let scheduler = Scheduler::new(4);
+        scheduler.fit(2);
+        let started: usize =
+            (0..4).map(|number| scheduler.offer(candidate(&format!("j{number}"), &format!("s{number}"), number)).start.len()).sum();
+        assert_eq!((started, scheduler.counts(), scheduler.is_short_of_memory()), (2, (2, 2), true));
+        scheduler.fit(0);
+        assert!(scheduler.done("j0").is_empty(), "the one that runs is as many as fit");
+        assert_eq!(scheduler.done("j1"), ["j2"], "one always may");
+        scheduler.fit(8);
+        assert_eq!(scheduler.offer(candidate("j3", "s3", 3)).start, ["j3"], "what became free is used at the next bell");
+        assert_eq!(scheduler.limit(), 4, "memory never allows more than the setting");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::api::Time;
 use crate::api::design::ApprovalPolicy;
+use crate::api::terraformjob::Action;
 use crate::validator::Defaults;
 
 /// Settings of all controllers.
@@ -20,6 +22,12 @@ pub struct Settings {
     pub cancel_grace: Duration,
     /// how long a shutdown waits for Terraform after SIGINT
     pub shutdown_grace: Duration,
+    /// longest run of an apply or destroy; then it is stopped as by a person who cancels
+    pub job_time_limit: Duration,
+    /// longest run of a plan or refresh
+    pub look_time_limit: Duration,
+    /// when this server started; None: overdue drift checks are made at once
+    pub started: Option<Time>,
     /// jobs kept per design
     pub job_retention: usize,
     /// how long consumed and refused approvals are kept
@@ -51,6 +59,11 @@ impl Settings {
             cancel_grace: Duration::from_secs(600),
             // Container Instances and Kubernetes give 30 s
             shutdown_grace: Duration::from_secs(25),
+            // an Exadata or a large database system takes hours; what takes longer hangs
+            job_time_limit: Duration::from_secs(4 * 3600),
+            // a refresh of 1,000 resources at 10 requests a second takes minutes
+            look_time_limit: Duration::from_secs(1800),
+            started: None,
             job_retention: 10,
             approval_retention: Duration::from_secs(30 * 24 * 3600),
             backoff_base: Duration::from_secs(15),
@@ -61,5 +74,10 @@ impl Settings {
             gate_grace: Duration::from_secs(10),
             secret_poll: Duration::from_secs(30),
         }
+    }
+
+    /// Longest run of a job.
+    pub fn time_limit(&self, action: Action) -> Duration {
+        if action.changes_the_cloud() { self.job_time_limit } else { self.look_time_limit.min(self.job_time_limit) }
     }
 }

@@ -10,6 +10,7 @@
 //! | `/`, `/designs/…` | the page: a session that a token opened; see [`page`] |
 //! | `/mcp` | editor token: Bearer or `?token=` |
 //! | `/k8s/<token>/…` | editor or approver token, in the path: kubectl drops credentials on plain http |
+//! | `/exports/<design>/<file>` | editor or approver token: Bearer |
 //! | `/logs/<design uid>/<job>` | editor or approver token: Bearer |
 //! | `/admin/secrets/<design uid>/<name>` | editor or approver token: Bearer |
 //! | `/admin/sandbox/<design uid>/…` | approver token: Bearer |
@@ -30,6 +31,7 @@ pub mod access;
 pub mod admin;
 pub mod credentials;
 pub mod error;
+mod exports;
 pub mod gate;
 mod observe;
 pub mod page;
@@ -98,6 +100,10 @@ pub fn router(parts: HttpParts) -> Router {
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(move || pages::readyz(ready.clone())))
         .route("/metrics", get(move || std::future::ready(pages::metrics(metrics.as_ref()))));
+    let exports = Router::new()
+        .route("/exports/{design}/{file}", get(exports::get))
+        .route_layer(from_fn_with_state(credentials.clone(), credentials::require_any))
+        .with_state(page.reader.services.clone());
     let page = page::router(page, credentials.clone());
     let sandbox = Router::new()
         .route("/admin/sandbox/{design}/list", get(admin::sandbox_list))
@@ -129,6 +135,7 @@ pub fn router(parts: HttpParts) -> Router {
         .merge(sandbox)
         .merge(secrets)
         .merge(logs)
+        .merge(exports)
         .layer(from_fn(|request, next| observe::limit_time(REQUEST_TIMEOUT, request, next)))
         .merge(mcp)
         .merge(kubernetes)

@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use super::error::{Code, Refusal};
 use super::gate::{KUBERNETES, MCP};
+use crate::trace::{self, TraceId};
 
 /// Closed set of route labels: a label never grows with what clients send.
 fn route(path: &str) -> &'static str {
@@ -43,10 +44,14 @@ fn method(method: &http::Method) -> &'static str {
 }
 
 /// One span and two metrics per request.
-pub(super) async fn trace(request: Request, next: Next) -> Response {
+pub(super) async fn trace(mut request: Request, next: Next) -> Response {
+    let given = request.headers().get(trace::HEADER).and_then(|value| value.to_str().ok());
+    let id = given.and_then(TraceId::of_header).unwrap_or_else(TraceId::generate);
+    // where the request is served by a task of its own (MCP), the scope below does not reach: it is found here
+    request.extensions_mut().insert(id.clone());
     let (method, route, started) = (method(request.method()), route(request.uri().path()), Instant::now());
-    let span = tracing::debug_span!("http", method, route);
-    let response = next.run(request).instrument(span.clone()).await;
+    let span = tracing::debug_span!("http", method, route, trace = %id);
+    let response = trace::scope(id, next.run(request).instrument(span.clone())).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     metrics::counter!("galley_http_requests_total", "route" => route, "method" => method, "status" => status.to_string()).increment(1);
     metrics::histogram!("galley_http_request_seconds", "route" => route).record(took.as_secs_f64());

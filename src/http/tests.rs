@@ -116,6 +116,9 @@ async fn every_route_opens_to_its_credential_and_to_no_other() {
         ("/metrics", "GET", "", [200, 200, 200, 200]),
         ("/mcp", "POST", "{}", [401, 401, 200, 403]),
         ("/logs/uid-1/job-1", "GET", "", [401, 401, 200, 200]),
+        // behind the credential: the services of this test answer nobody
+        ("/exports/s-1/summary.md", "GET", "", [401, 401, 503, 503]),
+        ("/exports/s-1/nothing.md", "GET", "", [401, 401, 400, 400]),
         ("/admin/secrets/uid-1/password", "PUT", "hunter2", [401, 401, 200, 200]),
         ("/admin/sandbox/uid-1/list", "GET", "", [401, 401, 403, 200]),
         ("/admin/sandbox/uid-1/set", "POST", r#"{"id":"a","attribute":"b","value":1}"#, [401, 401, 403, 200]),

@@ -18,6 +18,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::approvals::Questions;
 use super::subscriptions::{self, Subscribed};
@@ -26,6 +27,7 @@ use super::{prompts, reading};
 use crate::services::lifecycle::{ApprovalQuestion, ApprovePlan};
 use crate::services::status::{Observer, Progress};
 use crate::services::{Error, Services};
+use crate::trace::{self, TraceId};
 
 /// The tool whose yes a person gives, where the host can ask.
 const APPROVE: &str = "approve_plan";
@@ -308,7 +310,10 @@ impl ServerHandler for Handler {
                 let _ = sender.try_send(report);
             }) as Observer
         });
-        let answer = self.answer(entry, request.arguments.unwrap_or_default(), observer);
+        let parts = context.extensions.get::<http::request::Parts>();
+        let trace = parts.and_then(|parts| parts.extensions.get::<TraceId>()).cloned().unwrap_or_else(TraceId::generate);
+        let span = tracing::info_span!("tool", tool = %entry.model.name, %trace);
+        let answer = trace::scope(trace, self.answer(entry, request.arguments.unwrap_or_default(), observer)).instrument(span);
         tokio::select! {
             // All arms are dropped together when the first one ends; no service leaves a half-done write behind, because
             // every edit is one request to the API server.

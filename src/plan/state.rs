@@ -99,6 +99,13 @@ pub fn empty_state(lineage: &str, terraform_version: &str) -> Vec<u8> {
     state.to_string().into_bytes()
 }
 
+/// The same state under another serial: what a state that is put back becomes.
+pub fn with_serial(bytes: &[u8], serial: u64) -> Result<Vec<u8>, serde_json::Error> {
+    let mut state: Value = serde_json::from_slice(bytes)?;
+    state["serial"] = serial.into();
+    serde_json::to_vec(&state)
+}
+
 /// One managed object of a state.
 pub(crate) struct Instance<'a> {
     /// full address; a deposed object says so

@@ -233,7 +233,8 @@ impl Dice {
     }
 }
 
-fn random(seed: u64) -> Value {
+/// A design of random types, values and connections; the same for the same seed on every machine.
+pub(crate) fn random(seed: u64) -> Value {
     let mut dice = Dice(seed);
     let types: Vec<&Service> = CATALOG.services().collect();
     let ids = ["web", "API-2", "データ", "9lives", "db_main", "x", "front end", "q.1"];
@@ -275,9 +276,13 @@ fn random(seed: u64) -> Value {
 }
 
 #[test]
-fn a_thousand_random_designs_keep_every_promise_or_are_refused() {
+fn a_thousand_random_designs_keep_every_promise_and_the_others_are_refused() {
     let (mut good, mut types) = (0, BTreeSet::new());
-    for seed in 0..1500u64 {
+    // as many as it takes for a thousand that the judge accepts; more than four seeds for one would be a judge too strict
+    for seed in 0..4000u64 {
+        if good == 1000 {
+            break;
+        }
         let document = random(seed);
         if document["components"].as_array().unwrap().is_empty() {
             continue;
@@ -316,6 +321,6 @@ fn a_thousand_random_designs_keep_every_promise_or_are_refused() {
             assert!(reaches, "seed {seed}: a private workload without a way to OCI services\n{document:#}");
         }
     }
-    assert!(good >= 500, "{good} of 1500 were accepted");
+    assert_eq!(good, 1000, "accepted among 4000 seeds");
     assert!(types.len() >= 30, "{types:#?}");
 }

@@ -24,7 +24,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 mod platform_tests;
 #[cfg(test)]
-mod catalog_tests;
+pub(crate) mod catalog_tests;
 #[cfg(test)]
 mod docs_tests;
 pub mod tree;

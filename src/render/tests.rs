@@ -174,7 +174,7 @@ fn the_verification_design_renders_what_it_expects() {
 }
 
 /// Everything of the ten types at once: two kinds of subnets brought, a private database, connections of all kinds.
-fn network_heavy() -> DesignSpec {
+pub(crate) fn network_heavy() -> DesignSpec {
     spec(&json!({
         "components": [
             {"id": "vcn", "service_type": "vcn", "display_name": "本番 VCN", "config": {"cidr_block": "172.16.0.0/20"}},

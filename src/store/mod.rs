@@ -5,12 +5,14 @@
 
 mod files;
 mod fs;
+mod measured;
 mod memory;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use files::{Guard, Tree, off_thread};
 pub use fs::FsStore;
+pub use measured::Measured;
 pub use memory::MemoryStore;
 
 use async_trait::async_trait;

@@ -44,7 +44,7 @@ impl LocalRunner {
         let stage = Stage {
             name: "apply",
             args: args::apply(&job.dir.relative(PLAN), self.options.parallelism),
-            env: self.environment(&job.work, &provider),
+            env: self.environment(&job.work, &args::traced(provider, &input)),
             reads_events: true,
             mirrors_from: Some(known),
             tells_owner: true,

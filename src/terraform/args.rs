@@ -91,6 +91,16 @@ pub fn environment(places: Places<'_>, provider: &BTreeMap<String, String>) -> B
     env
 }
 
+/// The provider's environment with the trace this run belongs to. Terraform reads TRACEPARENT (W3C trace context) when an
+/// OTEL exporter is configured, and so does everything it starts; the parent span is named by the job.
+pub(super) fn traced(mut env: BTreeMap<String, String>, input: &super::RunInput) -> BTreeMap<String, String> {
+    if let Some(trace) = &input.trace {
+        let span = &crate::plan::canonical::sha256_hex(input.job.as_bytes())[..16];
+        env.insert("TRACEPARENT".to_owned(), format!("00-{trace}-{span}-01"));
+    }
+    env
+}
+
 fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::follow::{Follow, Follower, Written};
+use super::footprint::Footprint;
 use super::local::LocalOptions;
 use super::log::JobLog;
 use super::mirror::Mirror;
@@ -31,6 +32,11 @@ const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 /// Last lines of standard error kept for a failure that gave no diagnostic.
 const STDERR_LINES: usize = 40;
+/// When the memory of the process group is looked at first: a plan takes half a second, and a look through /proc a
+/// millisecond. Then ever less often, because an apply of hours changes little.
+const MEASURE: Duration = Duration::from_millis(150);
+/// How often at the least.
+const MEASURE_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// One process of a job.
 pub(super) struct Stage {
@@ -100,6 +106,7 @@ pub(super) struct Job<'a> {
     pub progress: Progress,
     pub refreshed: usize,
     pub told: Option<(Instant, Progress)>,
+    pub footprint: &'a Footprint,
 }
 
 impl Job<'_> {
@@ -176,6 +183,8 @@ impl Job<'_> {
         let mut deadline = Instant::now();
         let mut flush = interval(self.options.log_flush);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut pause, mut peak) = (MEASURE, 0);
+        let mut measure = Instant::now() + pause;
         let cancel = self.control.cancel.clone();
         let grace = self.control.grace;
         while exit.is_none() || is_open {
@@ -197,6 +206,11 @@ impl Job<'_> {
                     self.send(running.signal_group(Signal::SIGKILL));
                 }
                 _ = flush.tick() => self.flush_log().await,
+                () = tokio::time::sleep_until(measure), if exit.is_none() => {
+                    peak = process::resident_of_group(running.pid()).max(peak);
+                    pause = pause.mul_f64(1.5).min(MEASURE_AT_LEAST);
+                    measure = Instant::now() + pause;
+                }
             }
             if let (Some(why), None, None) = (stop, stopped, exit) {
                 stopped = Some(why);
@@ -212,6 +226,7 @@ impl Job<'_> {
                 );
             }
         }
+        self.footprint.note(peak);
         StageEnd { exit: exit.unwrap_or(Exit::Signal(0)), stopped, killed }
     }
 

@@ -10,12 +10,13 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::args::{self, Places};
+use super::footprint::Footprint;
 use super::job::{self, Job};
 use super::log::JobLog;
 use super::mirror::{File, Settled, read_file};
 use super::owner::OtherHosts;
 use super::workdir::{Workdir, io_error, make_private, write_private};
-use super::{Completed, Control, Error, ProviderHost, Recovered, RunEvent, RunInput, Runner, inputs, version};
+use super::{Completed, Control, Error, ProviderHost, Recovered, Restored, Room, RunEvent, RunInput, Runner, inputs, version};
 use crate::api::design::StateRecord;
 use crate::api::terraformjob::{Action, Owner, Progress};
 use crate::blobs::Blobs;
@@ -58,6 +59,8 @@ pub struct LocalOptions {
     pub other_hosts: OtherHosts,
     /// how long a terraform whose server died may take to stop before it is killed; default 15 minutes
     pub orphan_grace: Duration,
+    /// bytes of memory for this server and all it starts; the container's limit, else the machine's memory, when absent
+    pub memory: Option<u64>,
 }
 
 impl LocalOptions {
@@ -88,6 +91,7 @@ impl LocalOptions {
             other_hosts: OtherHosts::default(),
             // An OKE node pool takes 12 minutes and is not stopped in the middle.
             orphan_grace: Duration::from_secs(15 * 60),
+            memory: None,
         }
     }
 }
@@ -97,6 +101,7 @@ pub struct LocalRunner {
     pub(super) options: LocalOptions,
     /// one `init` at a time: they share the plugin cache, which Terraform does not lock
     pub(super) init_gate: Semaphore,
+    pub(super) footprint: Footprint,
     views: Mutex<HashMap<String, Cached>>,
 }
 
@@ -115,7 +120,8 @@ impl LocalRunner {
         // Terraform runs in another directory than this server.
         options.work_root = std::path::absolute(&options.work_root).map_err(io_error("find the work root"))?;
         make_private(&options.work_root).map_err(io_error("create the work root"))?;
-        let runner = LocalRunner { options, init_gate: Semaphore::new(1), views: Mutex::default() };
+        let footprint = Footprint::new(options.memory);
+        let runner = LocalRunner { options, init_gate: Semaphore::new(1), footprint, views: Mutex::default() };
         make_private(&runner.plugin_cache()).map_err(io_error("create the plugin cache"))?;
         write_private(&runner.cli_config(), runner.options.cli_config.as_bytes()).map_err(io_error("write the CLI configuration"))?;
         Ok(runner)
@@ -205,6 +211,7 @@ impl LocalRunner {
             progress: Progress { total: state.map(|view| view.record.resources).unwrap_or_default(), ..Progress::default() },
             refreshed: 0,
             told: None,
+            footprint: &self.footprint,
         })
     }
 
@@ -285,6 +292,24 @@ impl Runner for LocalRunner {
             self.remember(design_uid, view.clone());
         }
         Ok(view)
+    }
+
+    async fn seize(&self, design_uid: &str, job: &str, action: Action) -> Result<Recovered, Error> {
+        self.forget_view(design_uid);
+        self.take_as_dead(design_uid, job, action).await
+    }
+
+    async fn restore(&self, design_uid: &str, serial: u64, known: u64) -> Result<Restored, Error> {
+        let work = self.workdir(design_uid);
+        if !super::owner::leftovers(work.path()).is_empty() {
+            return Ok(Restored::InUse);
+        }
+        self.forget_view(design_uid);
+        job::mirror(&self.options, design_uid).put_back(&work, serial, known).await
+    }
+
+    fn room(&self) -> Option<Room> {
+        self.footprint.room()
     }
 
     async fn version(&self) -> Result<String, Error> {

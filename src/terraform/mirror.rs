@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::follow::Snapshot;
 use super::workdir::{Workdir, io_error, remove, write_private};
-use super::{Error, RunEvent};
+use super::{Error, Restored, RunEvent};
 use crate::api::design::StateRecord;
 use crate::blobs::{BlobKey, Blobs};
 use crate::faults::{self, Mutant};
@@ -76,6 +76,25 @@ impl Mirror {
             self.blobs.delete(key).await?;
         }
         Ok(())
+    }
+
+    /// Makes a kept snapshot the newest state. Its serial becomes larger than every other, so that nothing that was seen
+    /// later takes its place again.
+    pub async fn put_back(&self, work: &Workdir, serial: u64, known: u64) -> Result<Restored, Error> {
+        let kept: Vec<u64> = self.keys().await?.iter().filter_map(BlobKey::serial).collect();
+        let found = if kept.contains(&serial) { self.blobs.get(&BlobKey::state(&self.design_uid, serial)).await? } else { None };
+        let on_disk = match read_file(work.state_file()).await? {
+            File::Whole(view, _) => view.record.serial,
+            File::Absent | File::Torn(_) => 0,
+        };
+        let above = kept.iter().copied().chain([known, on_disk]).max().unwrap_or(0) + 1;
+        let renumbered = found.and_then(|bytes| crate::plan::state::with_serial(&bytes, above).ok());
+        let Some((view, bytes)) = renumbered.and_then(|bytes| Some((StateView::parse(&bytes).ok()?, Bytes::from(bytes)))) else {
+            return Ok(Restored::Absent { kept });
+        };
+        self.store(&view, bytes.clone()).await?;
+        self.restore(work, bytes).await?;
+        Ok(Restored::Done(view.record))
     }
 
     /// Compares file and mirror, and makes both the newest whole state of one lineage.

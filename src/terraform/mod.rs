@@ -16,6 +16,7 @@ use crate::api::{Reason, WhoActs};
 mod applying;
 pub mod args;
 mod follow;
+mod footprint;
 mod inputs;
 mod job;
 mod local;
@@ -68,6 +69,8 @@ pub struct RunInput {
     pub types: BTreeSet<String>,
     /// how long a plan may be applied, in seconds
     pub plan_ttl_seconds: i64,
+    /// trace id (32 hex digits) of the request that led to this run, handed to terraform as TRACEPARENT
+    pub trace: Option<String>,
 }
 
 /// A secret value. Its Debug prints nothing of it.
@@ -147,6 +150,38 @@ pub trait Runner: Send + Sync + 'static {
     async fn version(&self) -> Result<String, Error>;
     /// Removes the working directory of a design that is gone.
     async fn forget(&self, design_uid: &str) -> Result<(), Error>;
+    /// As [`Runner::recover`] when a person took the owner as dead: no record of an owner is believed, but a process that
+    /// still works on this host is. [`Recovered::Dead`] or [`Recovered::StillAlive`].
+    async fn seize(&self, design_uid: &str, job: &str, action: Action) -> Result<Recovered, Error>;
+    /// Makes a kept state the newest one, under a serial above everything kept and above `known`.
+    async fn restore(&self, design_uid: &str, serial: u64, known: u64) -> Result<Restored, Error>;
+    /// How many Terraform processes fit into memory at once, as far as their size was measured; None = no opinion.
+    fn room(&self) -> Option<Room> {
+        None
+    }
+}
+
+/// What fits into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// how many at once; at least 1, else nothing would ever run
+    pub processes: usize,
+    /// bytes one of them needs with its provider
+    pub each: u64,
+}
+
+/// What became of a state that was to hold again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Restored {
+    /// it does, as this one
+    Done(StateRecord),
+    /// no such serial is kept (any more); these are
+    Absent {
+        /// serials, oldest first
+        kept: Vec<u64>,
+    },
+    /// a process works in the directory
+    InUse,
 }
 
 /// What was found after a crash.
@@ -195,6 +230,10 @@ pub trait Lookup: Send + Sync + 'static {
         planned: &serde_json::Value,
         known_ids: &BTreeSet<String>,
     ) -> Result<Option<String>, Error>;
+
+    /// Every resource that carries the tags of a design and is none of `known_ids`: Terraform address → import id. Types
+    /// without tags are not among them.
+    async fn tagged(&self, design_uid: &str, target: Target, known_ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error>;
 }
 
 /// What can go wrong before anything is started.

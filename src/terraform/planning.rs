@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::args::{self, PlanMode};
 use super::job::{self, Job, Meaning, Stage, StageEnd, Stop};
 use super::local::LocalRunner;
-use super::workdir::{PLAN, SECRETS, SHOW, io_error, write_private};
+use super::workdir::{PLAN, SECRETS, SHOW, io_error, make_private, write_private};
 use super::{Completed, Control, Error, RunEvent, RunInput, inputs};
 use crate::api::design::{PlanRecord, STATUS_LIST_LIMIT};
 use crate::api::terraformjob::{Action, JobPhase};
@@ -29,7 +29,7 @@ impl LocalRunner {
         Self::check(&input, state)?;
         let mut job = self.open(&input, state, control, events).await?;
         let provider = self.options.provider.prepare(&input.design_uid, input.target, &Self::types(&input, state)).await?;
-        let env = self.environment(&job.work, &provider);
+        let env = self.environment(&job.work, &args::traced(provider, &input));
         if let Some(end) = self.init(&input, &mut job, &env).await?
             && end.meaning() != Meaning::Done
         {
@@ -62,12 +62,18 @@ impl LocalRunner {
         }
         // A closed semaphore would mean a runner that is gone.
         let _permit = self.init_gate.acquire().await.map_err(|_| Error::Provider { detail: "the runner is shutting down".into() })?;
+        // Without a lock file Terraform fetches the provider again and unpacks it over the copy that others run ("text file
+        // busy"); with the one of an earlier design of the same needs it links that copy.
+        let needs = inputs::init_key(&input.files, b"", &version);
+        let shared = self.options.work_root.join("locks").join(format!("{needs}.hcl"));
+        share_lock(shared.clone(), job.work.lock_file()).await?;
         let stage = Stage { name: "init", args: args::init(), env: env.clone(), reads_events: true, mirrors_from: None, tells_owner: true };
         let end = job.run(stage, &job::mirror(&self.options, &input.design_uid)).await?;
         if end.meaning() == Meaning::Done {
             // With the lock file as init left it.
             let key = inputs::init_key(&input.files, &std::fs::read(job.work.lock_file()).unwrap_or_default(), &version);
             write_private(&marker, key.as_bytes()).map_err(io_error("write the init marker"))?;
+            share_lock(job.work.lock_file(), shared).await?;
         }
         Ok(Some(end))
     }
@@ -156,6 +162,20 @@ impl LocalRunner {
         };
         Ok(Outcome { plan: Some(record), blobs: keys.map(|key| key.as_str().to_owned()).to_vec(), ..Outcome::succeeded() })
     }
+}
+
+/// Copies a lock file to where there is none.
+async fn share_lock(from: std::path::PathBuf, to: std::path::PathBuf) -> Result<(), Error> {
+    super::blocking("share the provider lock file", move || match std::fs::read(&from) {
+        Ok(bytes) if !to.exists() => {
+            to.parent().map_or(Ok(()), make_private)?;
+            write_private(&to, &bytes)
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    })
+    .await
 }
 
 /// `seconds` after `time`; the end of time when there is no such moment.

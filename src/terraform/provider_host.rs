@@ -27,6 +27,9 @@ use crate::process::{self, Signal};
 const SUN_PATH: usize = 107;
 /// How long a dial may take: it is a local socket.
 const DIAL: Duration = Duration::from_secs(2);
+/// How long the dialled connection is kept: a provider that is just about to leave for want of connections stays until
+/// terraform, which is started next, has its own.
+const HELD: Duration = Duration::from_secs(15);
 /// How long an old provider may take to go before it is killed; it has nothing to finish between runs.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -84,12 +87,14 @@ pub struct ReattachHost {
     options: ReattachOptions,
     /// one start at a time per design
     gates: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// connections by design, kept for [`HELD`]
+    held: Arc<Mutex<HashMap<String, (Instant, UnixStream)>>>,
 }
 
 impl ReattachHost {
     /// Starts nothing yet.
     pub fn new(options: ReattachOptions) -> Self {
-        ReattachHost { options, gates: Mutex::default() }
+        ReattachHost { options, gates: Mutex::default(), held: Arc::default() }
     }
 
     /// Socket of a design's provider.
@@ -104,6 +109,7 @@ impl ReattachHost {
 
     /// Stops the provider of a design, if one runs.
     pub async fn stop(&self, design_uid: &str) -> Result<(), Error> {
+        self.hold(design_uid, None);
         if let Some(record) = self.record(design_uid) {
             self.end(&record).await?;
         }
@@ -111,6 +117,26 @@ impl ReattachHost {
             remove(&self.file(design_uid, end)).map_err(|error| not_ready(format!("cannot remove its {end} file: {error}")))?;
         }
         Ok(())
+    }
+
+    /// Keeps a connection for a while, or (None) lets go of the one that is kept.
+    fn hold(&self, design_uid: &str, connection: Option<UnixStream>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(connection) = connection else {
+            held.remove(design_uid);
+            return;
+        };
+        let since = Instant::now();
+        held.insert(design_uid.to_owned(), (since, connection));
+        let (held, design_uid) = (self.held.clone(), design_uid.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(HELD).await;
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            // a newer one has a moment of its own
+            if held.get(&design_uid).is_some_and(|(other, _)| *other == since) {
+                held.remove(&design_uid);
+            }
+        });
     }
 
     fn file(&self, design_uid: &str, end: &str) -> PathBuf {
@@ -177,7 +203,8 @@ impl ReattachHost {
         faults::pass("provider", "start", "recorded");
         let deadline = Instant::now() + self.options.start_timeout;
         loop {
-            if dial(&socket).await {
+            if let Some(connection) = dial(&socket).await {
+                self.hold(design_uid, Some(connection));
                 return Ok(record);
             }
             let why = match running.try_wait() {
@@ -226,9 +253,14 @@ impl ProviderHost for ReattachHost {
         if let Some(record) = self.record(design_uid)
             && process::is_alive(record.pid, record.start_time)
         {
-            if record.types.is_superset(types) && dial(&self.socket(design_uid)).await {
+            if record.types.is_superset(types)
+                && let Some(connection) = dial(&self.socket(design_uid)).await
+                && process::is_alive(record.pid, record.start_time)
+            {
+                self.hold(design_uid, Some(connection));
                 return Ok(self.environment(design_uid, &record));
             }
+            self.hold(design_uid, None);
             wanted.extend(record.types.iter().cloned());
             self.end(&record).await?;
         }
@@ -237,8 +269,8 @@ impl ProviderHost for ReattachHost {
     }
 }
 
-async fn dial(socket: &Path) -> bool {
-    matches!(tokio::time::timeout(DIAL, UnixStream::connect(socket)).await, Ok(Ok(_)))
+async fn dial(socket: &Path) -> Option<UnixStream> {
+    tokio::time::timeout(DIAL, UnixStream::connect(socket)).await.ok()?.ok()
 }
 
 fn not_ready(detail: String) -> Error {
@@ -337,6 +369,19 @@ mod tests {
         let provider = &told["registry.terraform.io/oracle/oci"];
         assert_eq!((&provider["Test"], &provider["ProtocolVersion"]), (&true.into(), &5.into()));
         provider["Pid"].as_u64().unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_dialled_connection_stays_until_terraform_has_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path());
+        let first = pid(&host.prepare("uid", Target::Sandbox, &types(&["a"])).await.unwrap());
+        let held = |host: &ReattachHost| host.held.lock().unwrap().get("uid").map(|(since, _)| *since);
+        let before = held(&host).expect("a connection is kept");
+        assert_eq!(first, pid(&host.prepare("uid", Target::Sandbox, &types(&["a"])).await.unwrap()));
+        assert!(held(&host).unwrap() > before, "each run has a connection of its own");
+        host.stop("uid").await.unwrap();
+        assert_eq!(held(&host), None, "nothing keeps a provider that is to go");
     }
 
     #[tokio::test]

@@ -60,6 +60,20 @@ impl LocalRunner {
             }
             return Ok(Recovered::StillAlive);
         }
+        self.account_for_the_dead(design_uid, job, action).await
+    }
+
+    /// As after a crash, with no record of an owner believed: a person says that it is dead.
+    pub(super) async fn take_as_dead(&self, design_uid: &str, job: &str, action: Action) -> Result<Recovered, Error> {
+        if !owner::leftovers(self.workdir(design_uid).path()).is_empty() {
+            return Ok(Recovered::StillAlive);
+        }
+        self.account_for_the_dead(design_uid, job, action).await
+    }
+
+    async fn account_for_the_dead(&self, design_uid: &str, job: &str, action: Action) -> Result<Recovered, Error> {
+        let work = self.workdir(design_uid);
+        let dir = work.job(job);
         let tidy = work.clone();
         super::blocking_ours(move || tidy.clean_up()).await?;
         faults::pass("terraform", "recover", "before");

@@ -1,16 +1,15 @@
 //! Every argument the demo sends to a tool and every field it reads from an answer: the one place that knows names.
 //!
-//! Reading is tolerant: `plan_sha256` and `planSha256` are the same name, and a field is looked for from the top of the
-//! answer downwards, because answers embed documents.
+//! Answers are read by the names that the tools' outputSchemas give them; an answer without a field that the demo needs is
+//! an error that says which. Fields the demo does not need may come and go.
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::Reason;
-use crate::api::design::{Change, ChangeAction};
+use crate::api::design::{Change, ChangeAction, Counts, Finding};
 use crate::api::terraformjob::Progress;
-
-/// How deep a field may stand.
-const DEPTH: usize = 5;
 
 // ------------------------------------------------------------------------------------------------------- arguments
 
@@ -24,6 +23,21 @@ pub fn save_architecture(session: &str, architecture: &Value) -> Value {
     json!({ "session_id": session, "components": architecture["components"], "connections": architecture["connections"] })
 }
 
+/// Arguments of `save_answers`: the answers of a design file by question; None when it has none.
+pub fn save_answers(session: &str, architecture: &Value) -> Option<Value> {
+    let answers: serde_json::Map<String, Value> = architecture["answers"]
+        .as_array()?
+        .iter()
+        .filter_map(|answer| Some((answer["question_id"].as_str()?.to_owned(), answer["value"].clone())))
+        .collect();
+    Some(json!({ "session_id": session, "answers": answers }))
+}
+
+/// Arguments of `complete_hearing`.
+pub fn complete_hearing(session: &str) -> Value {
+    json!({ "session_id": session })
+}
+
 /// Arguments of `set_desired_state`; `request` asks for a fresh plan.
 pub fn set_desired_state(session: &str, state: &str, request: Option<&str>) -> Value {
     let mut arguments = json!({ "session_id": session, "desired_state": state });
@@ -34,10 +48,10 @@ pub fn set_desired_state(session: &str, state: &str, request: Option<&str>) -> V
 }
 
 /// Arguments of `get_status`: waits up to `seconds` for something newer than `since`.
-pub fn get_status(session: &str, seconds: u64, since: Option<&Value>) -> Value {
+pub fn get_status(session: &str, seconds: u64, since: Option<&str>) -> Value {
     let mut arguments = json!({ "session_id": session, "wait_seconds": seconds });
     if let Some(since) = since {
-        arguments["since"] = since.clone();
+        arguments["since"] = json!(since);
     }
     arguments
 }
@@ -86,62 +100,72 @@ pub const CHANGED_VALUE: &str = "renamed at the console";
 
 // --------------------------------------------------------------------------------------------------------- reading
 
-fn same(left: &str, right: &str) -> bool {
-    let letters = |text: &str| text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    letters(left) == letters(right)
-}
-
-/// The member of `value` with one of these names, the first name that is there winning; shallow before deep.
-pub fn find<'a>(value: &'a Value, names: &[&str]) -> Option<&'a Value> {
-    names.iter().find_map(|name| find_one(value, name))
-}
-
-fn find_one<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    let mut level = vec![value];
-    for _ in 0..DEPTH {
-        let mut below = Vec::new();
-        for object in level.iter().filter_map(|value| value.as_object()) {
-            if let Some((_, found)) = object.iter().find(|(key, found)| same(key, name) && !found.is_null()) {
-                return Some(found);
-            }
-            below.extend(object.values().filter(|value| value.is_object()));
-        }
-        level = below;
-    }
-    None
-}
-
-fn text(value: &Value, names: &[&str]) -> Option<String> {
-    find(value, names).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn number(value: &Value, names: &[&str]) -> Option<usize> {
-    find(value, names).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok())
-}
-
-fn strings(value: &Value, names: &[&str]) -> Vec<String> {
-    find(value, names).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+/// Reads an answer. Err: what is missing or of another type, in serde's words.
+fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, String> {
+    T::deserialize(answer).map_err(|error| error.to_string())
 }
 
 /// The session id in an answer of `create_session`.
-pub fn session_id(answer: &Value) -> Option<String> {
-    text(answer, &["session_id", "session", "name", "id"])
+pub fn session_id(answer: &Value) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Created {
+        session_id: String,
+    }
+    read::<Created>(answer).map(|created| created.session_id)
 }
 
-/// Findings: (errors, warnings, infos, rows of severity, rule, path, message).
-pub fn findings(answer: &Value) -> (usize, usize, usize, Vec<Vec<String>>) {
-    let Some(found) = find(answer, &["findings"]) else { return (0, 0, 0, Vec::new()) };
-    let items = found.as_array().or_else(|| found["items"].as_array()).cloned().unwrap_or_default();
-    let rows: Vec<Vec<String>> = items
-        .iter()
-        .map(|item| ["severity", "rule", "path", "message"].iter().map(|field| text(item, &[field]).unwrap_or_default()).collect())
-        .collect();
-    let count = |word: &str, plural: &str| {
-        number(found, &[plural])
-            .or_else(|| number(answer, &[plural]))
-            .unwrap_or_else(|| rows.iter().filter(|row| row[0].eq_ignore_ascii_case(word)).count())
-    };
-    (count("error", "errors"), count("warning", "warnings"), count("info", "infos"), rows)
+/// Findings with their counts; the list may be shorter than the counts say.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct FindingsSeen {
+    /// how many errors
+    pub errors: usize,
+    /// how many warnings
+    pub warnings: usize,
+    /// how many notes
+    pub infos: usize,
+    /// the first ones
+    pub items: Vec<Finding>,
+}
+
+/// The findings in an answer of `save_architecture`.
+pub fn findings(answer: &Value) -> Result<FindingsSeen, String> {
+    #[derive(Deserialize)]
+    struct Saved {
+        findings: FindingsSeen,
+    }
+    read::<Saved>(answer).map(|saved| saved.findings)
+}
+
+/// What a completed hearing gave: how many requirements and constraints.
+pub fn heard(answer: &Value) -> Result<(usize, usize), String> {
+    #[derive(Deserialize)]
+    struct Heard {
+        completed: bool,
+        #[serde(default)]
+        requirements: Vec<Value>,
+        #[serde(default)]
+        constraints: Vec<Value>,
+    }
+    let heard: Heard = read(answer)?;
+    if heard.completed { Ok((heard.requirements.len(), heard.constraints.len())) } else { Err("completed is false".to_owned()) }
+}
+
+/// A change as `get_plan` and `get_status` tell it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct ChangeSeen {
+    address: String,
+    action: ChangeAction,
+    #[serde(default)]
+    forced_by: Vec<String>,
+    #[serde(default)]
+    changed: Vec<String>,
+}
+
+impl From<ChangeSeen> for Change {
+    fn from(seen: ChangeSeen) -> Change {
+        let ChangeSeen { address, action, forced_by, changed } = seen;
+        Change { address, action, replace_paths: forced_by, changed_paths: changed }
+    }
 }
 
 /// A plan as `get_plan` tells it.
@@ -151,70 +175,46 @@ pub struct PlanSeen {
     pub sha: String,
     /// is it a destroy plan
     pub destroy: bool,
-    /// how many resources it makes, replaces, deletes
-    pub create: usize,
-    /// changed in place
-    pub update: usize,
-    /// replaced
-    pub replace: usize,
-    /// deleted
-    pub delete: usize,
-    /// the changes
+    /// how many resources it makes, changes, replaces, deletes
+    pub counts: Counts,
+    /// the changes, as many as fit an answer
     pub changes: Vec<Change>,
+    /// how many more there are
+    pub omitted: usize,
     /// changes that were found in the cloud
     pub drift: Vec<Change>,
 }
 
-/// The plan in an answer.
-pub fn plan(answer: &Value) -> Option<PlanSeen> {
-    let sha = text(answer, &["plan_sha256", "sha256"])?;
-    let counts = find(answer, &["counts"]).unwrap_or(answer);
-    let count = |name: &str| number(counts, &[name]).unwrap_or(0);
-    Some(PlanSeen {
-        sha,
-        destroy: find(answer, &["destroy"]).and_then(Value::as_bool).unwrap_or(false),
-        create: count("create"),
-        update: count("update"),
-        replace: count("replace"),
-        delete: count("delete"),
-        changes: changes(find(answer, &["changes"])),
-        drift: drift(answer),
-    })
-}
-
-fn changes(list: Option<&Value>) -> Vec<Change> {
-    list.and_then(Value::as_array).into_iter().flatten().filter_map(change).collect()
-}
-
-fn change(item: &Value) -> Option<Change> {
-    let action = match text(item, &["action"]).unwrap_or_else(|| "update".to_owned()).to_lowercase().as_str() {
-        "create" => ChangeAction::Create,
-        "delete" => ChangeAction::Delete,
-        "replace" => ChangeAction::Replace,
-        "import" => ChangeAction::Import,
-        _ => ChangeAction::Update,
-    };
-    Some(Change {
-        address: text(item, &["address"])?,
-        action,
-        replace_paths: strings(item, &["forced_by", "replace_paths"]),
-        changed_paths: strings(item, &["changed", "changed_paths"]),
-    })
-}
-
-fn drift(answer: &Value) -> Vec<Change> {
-    let found = find(answer, &["drift"]);
-    let mut all = changes(found.filter(|found| found.is_array()).or_else(|| found.and_then(|found| find(found, &["items", "changes"]))));
-    all.extend(changes(find(answer, &["drift_updates"])));
-    all.extend(strings(answer, &["drift_deletes"]).into_iter().map(|address| Change {
+/// The plan in an answer of `get_plan`.
+pub fn plan(answer: &Value) -> Result<PlanSeen, String> {
+    #[derive(Deserialize)]
+    struct Page {
+        plan_sha256: String,
+        destroy: bool,
+        counts: Counts,
+        #[serde(default)]
+        changes: Vec<ChangeSeen>,
+        omitted: usize,
+        #[serde(default)]
+        drift_updates: Vec<ChangeSeen>,
+        #[serde(default)]
+        drift_deletes: Vec<String>,
+    }
+    let page: Page = read(answer)?;
+    let gone = page.drift_deletes.into_iter().map(|address| Change {
         address,
         action: ChangeAction::Delete,
         replace_paths: Vec::new(),
         changed_paths: Vec::new(),
-    }));
-    all.sort_by(|left, right| left.address.cmp(&right.address));
-    all.dedup_by(|left, right| left.address == right.address);
-    all
+    });
+    Ok(PlanSeen {
+        sha: page.plan_sha256,
+        destroy: page.destroy,
+        counts: page.counts,
+        changes: page.changes.into_iter().map(Change::from).collect(),
+        omitted: page.omitted,
+        drift: page.drift_updates.into_iter().map(Change::from).chain(gone).collect(),
+    })
 }
 
 /// What `get_status` tells.
@@ -234,12 +234,25 @@ pub struct Seen {
     pub plan_sha: Option<String>,
     /// the running job
     pub progress: Option<Progress>,
-    /// what changed outside
-    pub drift: Vec<Change>,
+    /// the last failure: job, and what it failed at
+    pub failure: Option<FailureSeen>,
     /// how many resources
-    pub resources: Option<usize>,
+    pub resources: usize,
     /// to be given as `since`
-    pub cursor: Option<Value>,
+    pub cursor: String,
+}
+
+/// The last failure in a status.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct FailureSeen {
+    /// the job
+    pub job: String,
+    /// addresses that were made before it failed
+    #[serde(default)]
+    pub created: Vec<String>,
+    /// addresses that failed
+    #[serde(default)]
+    pub failed: Vec<String>,
 }
 
 impl Seen {
@@ -276,40 +289,60 @@ impl Seen {
     }
 }
 
-/// The status in an answer.
-pub fn status(answer: &Value) -> Seen {
-    let conditions = find(answer, &["conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
-    let of = |kind: &str| conditions.iter().find(|condition| condition["type"] == kind).cloned();
-    let stalled = of("Stalled").filter(|condition| condition["status"] == "True");
-    let ready = stalled.or_else(|| of("Ready")).or_else(|| find(answer, &["ready"]).filter(|ready| ready.is_object()).cloned());
-    let spoken =
-        |fields: &[&str]| ready.as_ref().and_then(|ready| text(ready, fields)).or_else(|| text(answer, fields)).unwrap_or_default();
-    let resources = find(answer, &["resources", "resource_count"]);
-    Seen {
-        sync: text(answer, &["sync"]).unwrap_or_default(),
-        health: text(answer, &["health"]).unwrap_or_default(),
-        reason: spoken(&["reason", "ready_reason"]),
-        message: spoken(&["message"]),
-        wait_reason: text(answer, &["wait_reason"]).unwrap_or_default(),
-        plan_sha: text(answer, &["plan_sha256"]),
-        progress: find(answer, &["progress"]).map(|progress| Progress {
-            step: text(progress, &["step"]).unwrap_or_default(),
-            total: number(progress, &["total"]).unwrap_or(0),
-            done: number(progress, &["done"]).unwrap_or(0),
-            current: strings(progress, &["current"]),
-        }),
-        drift: drift(answer),
-        resources: resources
-            .and_then(|found| found.as_u64().and_then(|count| usize::try_from(count).ok()).or_else(|| number(found, &["total"]))),
-        cursor: find(answer, &["since", "cursor", "version", "resource_version"]).cloned(),
+/// The status in an answer of `get_status`.
+pub fn status(answer: &Value) -> Result<Seen, String> {
+    #[derive(Deserialize)]
+    struct Plan {
+        plan_sha256: String,
     }
+    #[derive(Deserialize)]
+    struct Job {
+        #[serde(default)]
+        step: String,
+        done: usize,
+        total: usize,
+        #[serde(default)]
+        current: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct Status {
+        #[serde(default)]
+        sync: String,
+        #[serde(default)]
+        health: String,
+        #[serde(default)]
+        ready_reason: String,
+        #[serde(default)]
+        ready_message: String,
+        #[serde(default)]
+        wait_reason: String,
+        plan: Option<Plan>,
+        active_job: Option<Job>,
+        last_failure: Option<FailureSeen>,
+        resources: usize,
+        since: String,
+    }
+    let status: Status = read(answer)?;
+    Ok(Seen {
+        sync: status.sync,
+        health: status.health,
+        reason: status.ready_reason,
+        message: status.ready_message,
+        wait_reason: status.wait_reason,
+        plan_sha: status.plan.map(|plan| plan.plan_sha256),
+        progress: status.active_job.map(|Job { step, done, total, current }| Progress { step, total, done, current }),
+        failure: status.last_failure,
+        resources: status.resources,
+        cursor: status.since,
+    })
 }
 
 /// (code, message with hint) of a tool error.
 pub fn error(answer: &Value) -> (String, String) {
-    let message = text(answer, &["message"]).unwrap_or_else(|| answer.to_string());
-    let hint = text(answer, &["hint"]).map(|hint| format!(" ({hint})")).unwrap_or_default();
-    (text(answer, &["code"]).unwrap_or_else(|| "error".to_owned()), format!("{message}{hint}"))
+    let text = |name: &str| answer[name].as_str().map(str::to_owned);
+    let message = text("message").unwrap_or_else(|| answer.to_string());
+    let hint = text("hint").map(|hint| format!(" ({hint})")).unwrap_or_default();
+    (text("code").unwrap_or_else(|| "error".to_owned()), format!("{message}{hint}"))
 }
 
 #[cfg(test)]
@@ -317,42 +350,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_read_from_a_flat_answer_and_from_an_embedded_document_alike() {
-        let flat = json!({ "session_id": "s-1", "sync": "OutOfSync", "health": "Progressing", "ready": { "status": "False", "reason": "AwaitingApproval", "message": "approve" },
-            "wait_reason": "approval", "plan": { "plan_sha256": "abc", "counts": { "create": 2 } }, "job": { "progress": { "step": "apply", "total": 5, "done": 2, "current": ["a.b"] } },
-            "drift": [{ "address": "x.y", "action": "update", "changed_paths": ["display_name"] }], "resources": { "total": 4 }, "cursor": "7" });
-        let embedded = json!({ "design": { "metadata": { "resourceVersion": "7" }, "status": { "sync": "OutOfSync", "health": "Progressing", "waitReason": "approval",
-            "conditions": [{ "type": "Ready", "status": "False", "reason": "AwaitingApproval", "message": "approve" }], "plan": { "planSha256": "abc", "counts": { "create": 2 } },
-            "drift": { "items": [{ "address": "x.y", "action": "update", "changedPaths": ["display_name"] }] }, "resources": { "total": 4 } } },
-            "job": { "status": { "progress": { "step": "apply", "total": 5, "done": 2, "current": ["a.b"] } } } });
-        let seen = status(&flat);
-        assert_eq!(seen, status(&embedded));
-        assert_eq!((seen.reason.as_str(), seen.plan_sha.as_deref(), seen.resources), ("AwaitingApproval", Some("abc"), Some(4)));
-        assert_eq!(seen.progress.unwrap().current, ["a.b"]);
-        assert_eq!(seen.drift[0].changed_paths, ["display_name"]);
+    fn a_status_is_read_by_the_names_of_its_schema() {
+        let answer = json!({ "session_id": "s-1", "sync": "OutOfSync", "health": "Progressing", "ready": false, "ready_reason": "AwaitingApproval",
+            "ready_message": "approve", "wait_reason": "approval", "plan": { "plan_sha256": "abc", "counts": { "create": 2 } },
+            "active_job": { "job": "j", "kind": "apply", "step": "apply", "total": 5, "done": 2, "current": ["a.b"], "cancelling": false },
+            "last_failure": { "job": "j", "created": ["a.b"], "failed": ["c.d"] }, "resources": 4, "next_actions": [], "changed": true, "since": "7" });
+        let seen = status(&answer).unwrap();
+        assert_eq!((seen.reason.as_str(), seen.plan_sha.as_deref(), seen.resources), ("AwaitingApproval", Some("abc"), 4));
+        assert_eq!((seen.progress.unwrap().current, seen.cursor.as_str()), (vec!["a.b".to_owned()], "7"));
+        assert_eq!(seen.failure.unwrap().failed, ["c.d"]);
+        assert!(status(&json!({ "resources": 1 })).unwrap_err().contains("since"), "what is missing is named");
     }
 
     #[test]
     fn a_plan_is_read_with_what_forces_a_replace() {
-        let answer = json!({ "plan": { "planSha256": "abc", "destroy": false, "counts": { "create": 1, "update": 0, "replace": 1, "delete": 0 },
-            "changes": [{ "address": "oci_core_instance.vm", "action": "replace", "replacePaths": ["create_vnic_details.subnet_id"] }],
-            "driftUpdates": [{ "address": "a.b", "action": "update", "changedPaths": ["c"] }], "driftDeletes": ["d.e"] } });
+        let answer = json!({ "plan_sha256": "abc", "destroy": false, "counts": { "create": 1, "update": 0, "replace": 1, "delete": 0 }, "omitted": 0,
+            "changes": [{ "address": "oci_core_instance.vm", "action": "replace", "forced_by": ["create_vnic_details.subnet_id"] }],
+            "drift_updates": [{ "address": "a.b", "action": "update", "changed": ["c"] }], "drift_deletes": ["d.e"] });
         let plan = plan(&answer).unwrap();
-        assert_eq!((plan.create, plan.replace, plan.changes[0].action), (1, 1, ChangeAction::Replace));
+        assert_eq!((plan.counts.create, plan.counts.replace, plan.changes[0].action), (1, 1, ChangeAction::Replace));
         assert_eq!(plan.changes[0].replace_paths, ["create_vnic_details.subnet_id"]);
         assert_eq!(plan.drift.iter().map(|change| change.address.as_str()).collect::<Vec<_>>(), ["a.b", "d.e"]);
+        assert!(super::plan(&json!({ "planSha256": "abc" })).unwrap_err().contains("plan_sha256"), "another spelling is another field");
     }
 
     #[test]
-    fn findings_are_counted_from_counts_or_from_the_list() {
+    fn findings_come_with_their_counts() {
         let items = json!([{ "severity": "warning", "rule": "r", "path": "p", "message": "m" }]);
-        for (why, answer) in [
-            ("a list", json!({ "findings": items })),
-            ("counts", json!({ "findings": { "errors": 0, "warnings": 1, "infos": 0, "items": items } })),
-        ] {
-            let (errors, warnings, infos, rows) = findings(&answer);
-            assert_eq!((errors, warnings, infos, rows.len()), (0, 1, 0, 1), "{why}");
-        }
+        let seen = findings(&json!({ "findings": { "errors": 0, "warnings": 1, "infos": 0, "items": items } })).unwrap();
+        assert_eq!((seen.errors, seen.warnings, seen.infos, seen.items.len()), (0, 1, 0, 1));
+        assert!(findings(&json!({ "findings": items })).is_err());
+    }
+
+    #[test]
+    fn the_answers_of_a_file_become_one_call() {
+        let file = json!({ "answers": [{ "question_id": "purpose", "value": "x" }, { "question_id": "users", "value": "y" }] });
+        assert_eq!(save_answers("s", &file).unwrap()["answers"], json!({ "purpose": "x", "users": "y" }));
+        assert_eq!(save_answers("s", &json!({})), None);
     }
 
     #[test]

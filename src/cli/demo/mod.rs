@@ -1,12 +1,15 @@
 //! `galley demo`: the whole path with a real server, a real MCP client and real Terraform, on a simulated cloud.
 //!
 //! `stage` is what it holds (server process, cloud, Terraform), `agent` the MCP host it plays, `facts` the names of
-//! fields, `story` the steps, `show` the looks. Every step is checked against the cloud and Terraform, never against
+//! fields, `story` the first act (a design's whole life), `expected` the second (a design file and its `expect` block),
+//! `show` the looks. Every step is checked against the cloud and Terraform, never against
 //! Galley's own word; the first untrue one ends the demo with one line and exit code 1.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::cli::args::DemoArgs;
 use crate::cli::client::{Server, chain};
@@ -15,6 +18,7 @@ use crate::cli::screen::{Screen, Tone};
 use crate::config::{ClientSettings, ServerFile, Settings, SettingsArgs};
 
 pub mod agent;
+mod expected;
 pub mod facts;
 pub mod show;
 pub mod stage;
@@ -30,6 +34,28 @@ use show::Show;
 
 /// The architecture of the demo: a VM and a Free Tier database in a VCN.
 pub const ARCHITECTURE: &str = include_str!("../../../demo/compute-adb-verify.json");
+
+/// The platform of the second act: 19 components, 17 connections, and what is expected of them.
+pub const PLATFORM: &str = include_str!("../../../demo/iot-platform-19.json");
+
+/// One design and what is shown with it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// plan, approve, apply, drift, repair, replace, destroy
+    Life(Value),
+    /// the `expect` block of a design file, held against Terraform, the cloud and the findings
+    Expected(Value),
+}
+
+impl Act {
+    /// How many headings it has.
+    fn steps(&self) -> usize {
+        match self {
+            Act::Life(_) => story::STEPS,
+            Act::Expected(file) => expected::steps(file),
+        }
+    }
+}
 
 /// Until the server says it is ready; it takes a tenth of a second when nothing else runs.
 const START: Duration = Duration::from_secs(15);
@@ -49,6 +75,36 @@ pub async fn run(
     backstage: Arc<dyn Backstage>,
     screen: Screen,
 ) -> Result<Exit, Failure> {
+    let acts = acts(args.design.as_deref(), screen)?;
+    perform(&acts, args.keep, flags, settings, backstage, screen).await
+}
+
+/// What is played: both designs, or the given file alone.
+fn acts(design: Option<&Path>, screen: Screen) -> Result<Vec<Act>, Failure> {
+    let wrong = |file: &str, problem: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, screen.lang.fill(crate::cli::text::Text::CannotRead, &[("file", &file), ("problem", problem)]))
+    };
+    let read = |name: &str, text: &str| serde_json::from_str::<Value>(text).map_err(|error| wrong(name, &error));
+    let Some(path) = design else {
+        return Ok(vec![Act::Life(read("compute-adb-verify.json", ARCHITECTURE)?), Act::Expected(read("iot-platform-19.json", PLATFORM)?)]);
+    };
+    let name = path.display().to_string();
+    let file = read(&name, &crate::cli::apply::read(path, screen)?)?;
+    match crate::cli::expect::Expectation::of(&file) {
+        Ok(Some(_)) => Ok(vec![Act::Expected(file)]),
+        Ok(None) => Err(wrong(&name, &"it has no `expect`")),
+        Err(problem) => Err(wrong(&name, &problem)),
+    }
+}
+
+async fn perform(
+    acts: &[Act],
+    keep: bool,
+    flags: &SettingsArgs,
+    settings: &Settings,
+    backstage: Arc<dyn Backstage>,
+    screen: Screen,
+) -> Result<Exit, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     // a demo never plays in the person's own data directory unless it is told to
     let (temporary, data_dir) = match &flags.data_dir {
@@ -61,12 +117,12 @@ pub async fn run(
     };
     let version = backstage.terraform_version().await.map_err(|error| failed(&format!("{error:#}")))?;
 
-    let mut show = Show::new(screen, story::STEPS);
+    let mut show = Show::new(screen, 1 + acts.iter().map(Act::steps).sum::<usize>());
     show.title(&version);
-    let outcome = play(&mut show, settings, &backstage, &data_dir).await;
+    let outcome = play(&mut show, settings, &backstage, &data_dir, acts).await;
     show.quiet();
     // a failed demo is the person's to look at
-    let kept = args.keep || outcome.is_err() || temporary.is_none();
+    let kept = keep || outcome.is_err() || temporary.is_none();
     match temporary {
         Some(made) if kept => drop(made.keep()),
         Some(_) | None => {}
@@ -88,12 +144,12 @@ pub async fn run(
 }
 
 /// Starts the server, tells the story, stops the server on every path.
-async fn play(show: &mut Show, settings: &Settings, backstage: &Arc<dyn Backstage>, data_dir: &Path) -> Result<(), String> {
+async fn play(show: &mut Show, settings: &Settings, backstage: &Arc<dyn Backstage>, data_dir: &Path, acts: &[Act]) -> Result<(), String> {
     show.step(Line::StepServer);
     let mut playing = start(show, settings, backstage, data_dir).await?;
     // the story is dropped at Ctrl-C: it holds no process and writes nothing
     let told = tokio::select! {
-        told = story::tell(show, &playing.server, playing.process.pid(), backstage.as_ref(), &playing.data_dir) => told,
+        told = story::tell(show, &playing.server, playing.process.pid(), backstage.as_ref(), &playing.data_dir, acts) => told,
         _ = tokio::signal::ctrl_c() => Err(crate::cli::text::Text::Interrupted.of(show.screen.lang).to_owned()),
     };
     let told = match (told, playing.process.ended()) {

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::words::Line;
 use crate::api::terraformjob::Progress;
+use crate::cli::expect::View;
 use crate::cli::screen::{Screen, Tone, bar, clean};
 use crate::cli::text::fill;
 
@@ -44,6 +45,14 @@ impl Show {
     /// A text of the demo.
     pub fn words(&self, line: Line, values: &[(&str, &dyn std::fmt::Display)]) -> String {
         fill(line.of(self.screen.lang), values)
+    }
+    /// What a view is called.
+    pub fn view(&self, view: View) -> &'static str {
+        let word = match view {
+            View::Rendered => Line::ViewRendered,
+            View::Cloud => Line::ViewCloud,
+        };
+        word.of(self.screen.lang)
     }
     /// The first line.
     pub fn title(&self, terraform: &str) {

@@ -1,5 +1,6 @@
 //! What the demo holds in its hands: the server as a child, the cloud and Terraform as they really are.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -48,6 +49,8 @@ pub trait Backstage: Send + Sync + 'static {
     async fn start(&self, launch: Launch) -> anyhow::Result<Box<dyn ServerProcess>>;
     /// Every resource in the cloud of a design; empty when there is no cloud yet.
     async fn cloud(&self, data_dir: &Path, design_uid: &str) -> anyhow::Result<Vec<CloudResource>>;
+    /// The files that Terraform reads in the working directory of a design, by name.
+    async fn rendered(&self, data_dir: &Path, design_uid: &str) -> anyhow::Result<BTreeMap<String, String>>;
     /// `terraform state list` in the working directory; empty when there is no state.
     async fn state_list(&self, data_dir: &Path, design_uid: &str) -> anyhow::Result<Vec<String>>;
     /// `terraform fmt -check`: files that are not formatted.

@@ -1,4 +1,4 @@
-//! The steps of the demo, in order, each with its checks.
+//! The first act of the demo, a design's whole life, and what both acts need: calls, waits, checks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,24 +11,29 @@ use serde_json::{Value, json};
 use super::agent::{Agent, ToolError};
 use super::facts::{self, PlanSeen, Seen};
 use super::show::Show;
-use super::{ARCHITECTURE, Backstage, CloudResource, Line};
+use super::{Act, Backstage, CloudResource, Line};
 use crate::api::approval::short;
-use crate::api::design::{Change, ChangeAction};
+use crate::api::design::{Change, ChangeAction, Counts, Finding, Severity};
 use crate::api::{Design, NAMESPACE, Session};
 use crate::cli::client::{As, Server};
+use crate::cli::expect::{Expectation, World};
 use crate::cli::plan::change_table;
 use crate::cli::screen::table;
 use crate::cli::text::{Lang, Text};
 
-/// How many headings there are.
-pub const STEPS: usize = 10;
+/// Headings of the first act, the goodbye included.
+pub(super) const STEPS: usize = 9;
 /// Longest wait for one thing. The whole demo takes half of it on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Longest wait of one `get_status`: short, so that a bar moves.
 const LONG_POLL: u64 = 5;
+/// Most changes that are shown as a table.
+const TABLE: usize = 30;
 /// The tools the demo needs.
 const TOOLS: &[&str] = &[
     "create_session",
+    "save_answers",
+    "complete_hearing",
     "save_architecture",
     "set_desired_state",
     "get_status",
@@ -39,19 +44,28 @@ const TOOLS: &[&str] = &[
 ];
 
 /// Everything one telling needs.
-struct Story<'a> {
-    show: &'a mut Show,
-    agent: Agent,
-    server: &'a Server,
+pub(super) struct Story<'a> {
+    pub(super) show: &'a mut Show,
+    agent: &'a Agent,
+    pub(super) server: &'a Server,
     backstage: &'a dyn Backstage,
     data_dir: &'a Path,
-    session: String,
-    uid: String,
-    since: Option<Value>,
+    pub(super) session: String,
+    pub(super) uid: String,
+    since: Option<String>,
+    /// a job that failed on purpose: its failure ends no wait
+    pub(super) forgiven: Option<String>,
 }
 
 /// Tells the story. Err: what is untrue, in one line.
-pub async fn tell(show: &mut Show, server: &Server, pid: u32, backstage: &dyn Backstage, data_dir: &Path) -> Result<(), String> {
+pub async fn tell(
+    show: &mut Show,
+    server: &Server,
+    pid: u32,
+    backstage: &dyn Backstage,
+    data_dir: &Path,
+    acts: &[Act],
+) -> Result<(), String> {
     show.check(Line::ServerReady, &[("url", &server.base_url()), ("pid", &pid)]);
     let token = server.token(As::Editor).map_err(|failure| failure.message)?;
     let agent = Agent::connect(server.base_url(), &token).await.map_err(|error| error.to_string())?;
@@ -60,66 +74,99 @@ pub async fn tell(show: &mut Show, server: &Server, pid: u32, backstage: &dyn Ba
         return Err(show.words(Line::Missing, &[("tool", &"tools/list"), ("field", missing)]));
     }
     show.check(Line::Connected, &[("version", &agent.version()), ("tools", &tools.len())]);
-    let architecture: Value = serde_json::from_str(ARCHITECTURE).map_err(|error| error.to_string())?;
-    let mut story = Story { show, agent, server, backstage, data_dir, session: String::new(), uid: String::new(), since: None };
-    story.design(&architecture).await?;
-    let plan = story.plan().await?;
-    story.apply(&plan).await?;
-    story.compare().await?;
-    let before = story.drift().await?;
-    story.repair(&before).await?;
-    story.replace(&architecture).await?;
-    story.destroy().await?;
-    story.goodbye().await
+    for act in acts {
+        let (session, uid) = (String::new(), String::new());
+        let mut story = Story { show: &mut *show, agent: &agent, server, backstage, data_dir, session, uid, since: None, forgiven: None };
+        match act {
+            Act::Life(architecture) => story.life(architecture).await?,
+            Act::Expected(file) => story.expected(file).await?,
+        }
+    }
+    agent.close().await;
+    Ok(())
 }
 
 impl Story<'_> {
-    async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value, String> {
+    /// The whole life of a small design.
+    async fn life(&mut self, architecture: &Value) -> Result<(), String> {
+        let expectation = Expectation::of(architecture)?;
+        self.design(architecture).await?;
+        let plan = self.plan(expectation).await?;
+        self.apply(&plan).await?;
+        self.compare(expectation).await?;
+        let before = self.drift().await?;
+        self.repair(&before).await?;
+        self.replace(architecture).await?;
+        self.destroy().await?;
+        self.show.step(Line::StepGone);
+        self.goodbye().await
+    }
+
+    pub(super) async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value, String> {
         self.agent.call(tool, arguments).await.map_err(|ToolError { tool, code, message }| {
             self.show.words(Line::ToolFailed, &[("tool", &tool), ("code", &code), ("message", &message)])
         })
     }
 
-    fn missing(&self, tool: &str, field: &str) -> String {
+    /// `missing("get_plan", "missing field x")`: why an answer cannot be used.
+    pub(super) fn missing(&self, tool: &str, field: &str) -> String {
         self.show.words(Line::Missing, &[("tool", &tool), ("field", &field)])
     }
 
+    /// What Terraform reads, parsed.
+    pub(super) async fn rendered(&self) -> Result<World, String> {
+        let files = self.backstage.rendered(self.data_dir, &self.uid).await.map_err(|error| format!("{error:#}"))?;
+        World::rendered(&files)
+    }
+
+    /// Every member of `expect` against one view, a line for each.
+    pub(super) fn confirm(&self, expectation: Expectation<'_>, world: &World) -> Result<(), String> {
+        for one in expectation.check(world).map_err(|problems| problems.join("; "))? {
+            let detail = crate::api::condition::clip(&one.detail, 200);
+            let values: [(&str, &dyn std::fmt::Display); 4] =
+                [("view", &self.show.view(world.view)), ("member", &one.member), ("count", &one.count), ("detail", &detail)];
+            self.show.check(Line::AsExpected, &values);
+        }
+        Ok(())
+    }
+
     /// Ok when both are equal, else what differs.
-    fn same<T: PartialEq + std::fmt::Debug>(&self, what: &str, left: T, right: T) -> Result<(), String> {
+    pub(super) fn same<T: PartialEq + std::fmt::Debug>(&self, what: &str, left: T, right: T) -> Result<(), String> {
         if left == right {
             return Ok(());
         }
         Err(self.show.words(Line::Differs, &[("what", &what), ("left", &format!("{left:?}")), ("right", &format!("{right:?}"))]))
     }
 
-    async fn cloud(&self) -> Result<Vec<CloudResource>, String> {
+    pub(super) async fn cloud(&self) -> Result<Vec<CloudResource>, String> {
         self.backstage.cloud(self.data_dir, &self.uid).await.map_err(|error| format!("{error:#}"))
     }
 
     /// Managed addresses of `terraform state list`.
-    async fn addresses(&self) -> Result<BTreeSet<String>, String> {
+    pub(super) async fn addresses(&self) -> Result<BTreeSet<String>, String> {
         let all = self.backstage.state_list(self.data_dir, &self.uid).await.map_err(|error| format!("{error:#}"))?;
         Ok(all.into_iter().filter(|address| !address.starts_with("data.") && !address.contains(".data.")).collect())
     }
 
-    async fn document(&self) -> Result<Option<Design>, String> {
+    pub(super) async fn document(&self) -> Result<Option<Design>, String> {
         let client = self.server.kube(As::Editor).map_err(|failure| failure.message)?;
         let designs: Api<Design> = Api::namespaced(client, NAMESPACE);
         designs.get_opt(&self.session).await.map_err(|error| self.server.kube_failure(&error).message)
     }
 
     /// Long-polls `get_status` until `there`, showing how far a job is.
-    async fn wait(&mut self, what: &str, there: impl Fn(&Seen) -> bool) -> Result<Seen, String> {
+    pub(super) async fn wait(&mut self, what: &str, there: impl Fn(&Seen) -> bool) -> Result<Seen, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let answer = self.call("get_status", facts::get_status(&self.session, LONG_POLL, self.since.as_ref())).await?;
-            let seen = facts::status(&answer);
-            self.since.clone_from(&seen.cursor);
+            let answer = self.call("get_status", facts::get_status(&self.session, LONG_POLL, self.since.as_deref())).await?;
+            let seen = facts::status(&answer).map_err(|problem| self.missing("get_status", &problem))?;
+            self.since = Some(seen.cursor.clone());
             if there(&seen) {
                 self.show.quiet();
                 return Ok(seen);
             }
-            if seen.failed() {
+            let forgiven = self.forgiven.is_some() && seen.failure.as_ref().map(|failure| &failure.job) == self.forgiven.as_ref();
+            if seen.failed() && !forgiven {
                 return Err(self.show.words(Line::WentWrong, &[("reason", &seen.reason), ("message", &seen.message)]));
             }
             if let Some(progress) = &seen.progress {
@@ -134,30 +181,37 @@ impl Story<'_> {
     }
 
     /// Waits for a plan that is not `old` and reads it.
-    async fn next_plan(&mut self, old: Option<&str>) -> Result<PlanSeen, String> {
+    pub(super) async fn next_plan(&mut self, old: Option<&str>) -> Result<PlanSeen, String> {
         let seen = self
             .wait("AwaitingApproval", |seen| {
                 seen.reason == "AwaitingApproval" && seen.plan_sha.is_some() && seen.plan_sha.as_deref() != old
             })
             .await?;
         let answer = self.call("get_plan", facts::get_plan(&self.session)).await?;
-        let mut plan = facts::plan(&answer).ok_or_else(|| self.missing("get_plan", "plan_sha256"))?;
-        self.same("plan_sha256 of get_plan and get_status", Some(plan.sha.clone()), seen.plan_sha.clone())?;
-        if plan.drift.is_empty() {
-            plan.drift = seen.drift;
-        }
+        let plan = facts::plan(&answer).map_err(|problem| self.missing("get_plan", &problem))?;
+        self.same("plan_sha256 of get_plan and get_status", Some(plan.sha.clone()), seen.plan_sha)?;
         self.show.check(Line::PlanReady, &[("sha", &short(&plan.sha))]);
-        self.show.block(&change_table(&plan.changes, self.show.screen));
+        // a table of a hundred rows is no demo: the counts speak, and destruction is always named
+        let shown = |change: &&Change| plan.counts.total() <= TABLE || change.action == ChangeAction::Replace;
+        let changes: Vec<Change> = plan.changes.iter().filter(shown).cloned().collect();
+        if changes.is_empty() {
+            let Counts { create, update, replace, delete, import: _ } = plan.counts;
+            let values: [(&str, &dyn std::fmt::Display); 4] =
+                [("create", &create), ("update", &update), ("replace", &replace), ("delete", &delete)];
+            self.show.note(&self.show.words(Line::PlanCounts, &values));
+        } else {
+            self.show.block(&change_table(&changes, self.show.screen));
+        }
         Ok(plan)
     }
 
-    async fn approve(&mut self, plan: &PlanSeen) -> Result<(), String> {
+    pub(super) async fn approve(&mut self, plan: &PlanSeen) -> Result<(), String> {
         self.call("approve_plan", facts::approve_plan(&self.session, &plan.sha)).await?;
         self.show.check(Line::ApprovedPlan, &[("sha", &short(&plan.sha))]);
         Ok(())
     }
 
-    async fn approve_and_settle(&mut self, plan: &PlanSeen) -> Result<(), String> {
+    pub(super) async fn approve_and_settle(&mut self, plan: &PlanSeen) -> Result<(), String> {
         self.approve(plan).await?;
         let old = plan.sha.clone();
         // the status of before the approval must not pass for the one after it
@@ -165,7 +219,9 @@ impl Story<'_> {
             seen.settled() && (seen.reason != "AwaitingApproval" || seen.plan_sha.as_deref() != Some(old.as_str()))
         })
         .await?;
-        self.list_done(&plan.changes).await?;
+        if plan.counts.total() <= TABLE {
+            self.list_done(&plan.changes).await?;
+        }
         self.show.check(Line::Settled, &[]);
         Ok(())
     }
@@ -185,41 +241,58 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn design(&mut self, architecture: &Value) -> Result<(), String> {
-        self.show.step(Line::StepDesign);
+    /// A session of the language that the demo speaks.
+    pub(super) async fn open(&mut self, title: &str) -> Result<(), String> {
         let language = match self.show.screen.lang {
             Lang::En => "en",
             Lang::Ja => "ja",
         };
-        let answer = self.call("create_session", facts::create_session("Compute + ATP", language)).await?;
-        self.session = facts::session_id(&answer).ok_or_else(|| self.missing("create_session", "session_id"))?;
+        let answer = self.call("create_session", facts::create_session(title, language)).await?;
+        self.session = facts::session_id(&answer).map_err(|problem| self.missing("create_session", &problem))?;
         self.show.check(Line::SessionMade, &[("session", &self.session)]);
+        Ok(())
+    }
+
+    /// Saves components and connections; what is stored is as many. Gives the findings.
+    pub(super) async fn save(&mut self, architecture: &Value) -> Result<facts::FindingsSeen, String> {
         let answer = self.call("save_architecture", facts::save_architecture(&self.session, architecture)).await?;
         let document = self.document().await?.ok_or_else(|| self.missing("save_architecture", "design"))?;
         self.uid = document.metadata.uid.unwrap_or_default();
-        let spec = document.spec;
-        self.same("components", spec.components.len(), architecture["components"].as_array().map_or(0, Vec::len))?;
-        self.show.check(Line::Saved, &[("components", &spec.components.len()), ("connections", &spec.connections.len())]);
-        let (errors, warnings, infos, rows) = facts::findings(&answer);
-        if rows.is_empty() {
+        let count = |list: &str| architecture[list].as_array().map_or(0, Vec::len);
+        self.same("components", document.spec.components.len(), count("components"))?;
+        self.same("connections", document.spec.connections.len(), count("connections"))?;
+        self.show.check(Line::Saved, &[("components", &count("components")), ("connections", &count("connections"))]);
+        let found = facts::findings(&answer).map_err(|problem| self.missing("save_architecture", &problem))?;
+        self.same("findings of severity error", found.errors, 0)?;
+        Ok(found)
+    }
+
+    async fn design(&mut self, architecture: &Value) -> Result<(), String> {
+        self.show.step(Line::StepDesign);
+        self.open("Compute + ATP").await?;
+        let found = self.save(architecture).await?;
+        if found.items.is_empty() {
             self.show.check(Line::NoFindings, &[]);
         } else {
             let heads = [Text::ColumnSeverity, Text::ColumnRule, Text::ColumnWhere, Text::ColumnMessage]
                 .map(|text| self.show.screen.lang.text(text));
-            self.show.block(&table(&heads, &rows));
+            let row = |item: &Finding| vec![severity(item.severity).to_owned(), item.rule.clone(), item.path.clone(), item.message.clone()];
+            self.show.block(&table(&heads, &found.items.iter().map(row).collect::<Vec<_>>()));
         }
-        self.same("findings of severity error", errors, 0)?;
-        self.show.check(Line::NoErrors, &[("errors", &errors), ("warnings", &warnings), ("infos", &infos)]);
+        self.show.check(Line::NoErrors, &[("errors", &found.errors), ("warnings", &found.warnings), ("infos", &found.infos)]);
         Ok(())
     }
 
-    async fn plan(&mut self) -> Result<PlanSeen, String> {
+    async fn plan(&mut self, expectation: Option<Expectation<'_>>) -> Result<PlanSeen, String> {
         self.show.step(Line::StepPlan);
         self.call("set_desired_state", facts::set_desired_state(&self.session, "Applied", None)).await?;
         let plan = self.next_plan(None).await?;
         let count = self.cloud().await?.len();
         self.same("resources before the approval", count, 0)?;
         self.show.check(Line::CloudStillEmpty, &[("count", &count)]);
+        if let Some(expectation) = expectation {
+            self.confirm(expectation, &self.rendered().await?)?;
+        }
         Ok(plan)
     }
 
@@ -238,13 +311,13 @@ impl Story<'_> {
         }
         self.approve_and_settle(plan).await?;
         let cloud = self.cloud().await?.len();
-        self.same("resources planned and in the cloud", plan.create, cloud)?;
-        self.show.check(Line::AllMade, &[("count", &plan.create), ("cloud", &cloud)]);
+        self.same("resources planned and in the cloud", plan.counts.create, cloud)?;
+        self.show.check(Line::AllMade, &[("count", &plan.counts.create), ("cloud", &cloud)]);
         Ok(())
     }
 
     /// Terraform's state, the cloud and the status hold the same resources; Terraform alone finds nothing to do.
-    async fn compare(&mut self) -> Result<(), String> {
+    async fn compare(&mut self, expectation: Option<Expectation<'_>>) -> Result<(), String> {
         self.show.step(Line::StepCheck);
         let state = self.addresses().await?;
         let cloud: BTreeSet<String> = self.cloud().await?.into_iter().map(|resource| resource.id).collect();
@@ -256,6 +329,15 @@ impl Story<'_> {
         let ids: BTreeSet<String> = resources.items.iter().filter_map(|item| item.id.clone()).collect();
         self.same("ids in status and in the cloud", &ids, &cloud)?;
         self.show.check(Line::SameIds, &[("count", &cloud.len())]);
+        self.nothing_to_do().await?;
+        if let Some(expectation) = expectation {
+            self.confirm(expectation, &World::cloud(&self.cloud().await?))?;
+        }
+        Ok(())
+    }
+
+    /// Terraform by hand: formatted files, and a plan without changes.
+    pub(super) async fn nothing_to_do(&self) -> Result<(), String> {
         let unformatted = self.backstage.unformatted(self.data_dir, &self.uid).await.map_err(|error| format!("{error:#}"))?;
         self.same("terraform fmt -check", unformatted, Vec::new())?;
         self.show.check(Line::FormatClean, &[]);
@@ -306,7 +388,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn newest_plan(&self) -> Result<Option<String>, String> {
+    pub(super) async fn newest_plan(&self) -> Result<Option<String>, String> {
         Ok(self.document().await?.and_then(|design| design.status).and_then(|status| status.plan).map(|plan| plan.plan_sha256))
     }
 
@@ -333,12 +415,17 @@ impl Story<'_> {
 
     async fn destroy(&mut self) -> Result<(), String> {
         self.show.step(Line::StepDestroy);
+        self.tear_down().await
+    }
+
+    /// A destroy plan, its approval, an empty cloud.
+    pub(super) async fn tear_down(&mut self) -> Result<(), String> {
         let old = self.newest_plan().await?;
         self.call("set_desired_state", facts::set_desired_state(&self.session, "Destroyed", None)).await?;
         let plan = self.next_plan(old.as_deref()).await?;
         let cloud = self.cloud().await?.len();
-        self.same("resources the destroy plan deletes and in the cloud", plan.delete, cloud)?;
-        self.show.check(Line::DestroyReviewed, &[("plan", &plan.delete), ("cloud", &cloud)]);
+        self.same("resources the destroy plan deletes and in the cloud", plan.counts.delete, cloud)?;
+        self.show.check(Line::DestroyReviewed, &[("plan", &plan.counts.delete), ("cloud", &cloud)]);
         self.show.check(Line::CloudUntouched, &[("count", &cloud)]);
         self.approve(&plan).await?;
         self.wait("Destroyed", |seen| seen.reason == "Destroyed").await?;
@@ -350,8 +437,8 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn goodbye(self) -> Result<(), String> {
-        self.show.step(Line::StepGone);
+    /// Deletes the session; its documents go.
+    pub(super) async fn goodbye(&self) -> Result<(), String> {
         self.call("delete_session", facts::delete_session(&self.session)).await?;
         let client = self.server.kube(As::Editor).map_err(|failure| failure.message)?;
         let sessions: Api<Session> = Api::namespaced(client, NAMESPACE);
@@ -368,7 +455,14 @@ impl Story<'_> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.show.check(Line::SessionGone, &[]);
-        self.agent.close().await;
         Ok(())
+    }
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
     }
 }

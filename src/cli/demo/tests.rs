@@ -1,5 +1,6 @@
 //! The demo against a made-up server: an honest one is believed, and each lie is found at its step.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -38,6 +39,9 @@ enum Lie {
     KeepsTheSession,
     FailsTheJob,
     LacksATool,
+    RendersAnotherType,
+    HidesWhatFailed,
+    MakesNothingOnFailure,
 }
 
 const SESSION: &str = "s-01demo";
@@ -54,6 +58,10 @@ struct World {
     plans: usize,
     made: usize,
     settled: bool,
+    /// type whose creation fails
+    fault: Option<String>,
+    /// (made, failed) of the job that failed
+    failure: Option<(Vec<String>, Vec<String>)>,
 }
 
 impl World {
@@ -81,7 +89,7 @@ impl World {
     }
     fn make(&mut self, kind: &str, label: &str) {
         self.made += 1;
-        let attributes = json!({ "label": label, "display_name": format!("the {label}"), "home": self.vm_home() });
+        let attributes = json!({ "label": label, "freeform_tags": { "galley-address": format!("{kind}.{label}") }, "display_name": format!("the {label}"), "home": self.vm_home() });
         self.cloud.push(CloudResource { id: format!("ocid1.{label}.{}", self.made), kind: kind.to_owned(), attributes });
     }
     fn address(resource: &CloudResource) -> String {
@@ -97,12 +105,12 @@ impl World {
                 None => changes.push(json!({ "address": address, "action": "create" })),
                 Some(found) if label == "vm" && found.attributes["home"] != self.vm_home().as_str() => {
                     let paths = if self.lie == Lie::ForcesByNothing { json!([]) } else { json!(["create_vnic_details.subnet_id"]) };
-                    changes.push(json!({ "address": address, "action": "replace", "replacePaths": paths }));
+                    changes.push(json!({ "address": address, "action": "replace", "forced_by": paths }));
                 }
                 Some(found) if found.attributes["display_name"] != format!("the {label}").as_str() => {
-                    changes.push(json!({ "address": address, "action": "update", "changedPaths": ["display_name"] }));
+                    changes.push(json!({ "address": address, "action": "update", "changed": ["display_name"] }));
                     if self.lie != Lie::NamesNoDrift {
-                        drift.push(json!({ "address": address, "action": "update", "changedPaths": ["display_name"] }));
+                        drift.push(json!({ "address": address, "action": "update", "changed": ["display_name"] }));
                     }
                 }
                 Some(_) => {}
@@ -113,22 +121,27 @@ impl World {
         }
         let count = |action: &str| changes.iter().filter(|change| change["action"] == action).count();
         self.plans += 1;
-        self.settled = false;
-        self.plan = Some(
-            json!({ "job": "j", "destroy": destroy, "digest": "d", "generation": 1, "planSha256": format!("{:064x}", self.plans + 100), "semanticSha256": "e",
+        (self.settled, self.failure) = (false, None);
+        self.plan = Some(json!({ "plan_sha256": format!("{:064x}", self.plans + 100), "destroy": destroy, "omitted": 0,
             "counts": { "create": count("create"), "update": count("update"), "replace": count("replace"), "delete": count("delete") },
-            "driftUpdates": drift, "changes": changes, "createdAt": "2026-01-01T00:00:00Z", "expiresAt": "2126-01-01T00:00:00Z" }),
-        );
+            "drift_updates": drift, "changes": changes }));
         if self.lie == Lie::BuildsBeforeApproval && self.plans == 1 {
             self.make("oci_core_vcn", "early");
         }
     }
     fn apply(&mut self) {
         let changes = self.plan.clone().map(|plan| plan["changes"].as_array().cloned().unwrap_or_default()).unwrap_or_default();
+        let (mut made, mut failed) = (Vec::new(), Vec::new());
         for change in changes {
             let address = change["address"].as_str().unwrap().to_owned();
             let (kind, label) = address.split_once('.').unwrap();
             let lie = self.lie;
+            let fails = self.fault.as_deref() == Some(kind);
+            if fails || (self.fault.is_some() && lie == Lie::MakesNothingOnFailure) {
+                failed.push(address);
+                continue;
+            }
+            made.push(address.clone());
             match change["action"].as_str().unwrap() {
                 "create" if lie == Lie::LeavesOneOut && label == "adb" => {}
                 "update" if lie == Lie::RepairsNothing => {}
@@ -148,7 +161,10 @@ impl World {
                 }
             }
         }
-        self.settled = true;
+        self.settled = failed.is_empty();
+        if !failed.is_empty() {
+            self.failure = Some((made, if self.lie == Lie::HidesWhatFailed { Vec::new() } else { failed }));
+        }
     }
     fn document(&self) -> Value {
         let camel = |list: &Value, pairs: &[(&str, &str)]| -> Value {
@@ -164,20 +180,48 @@ impl World {
                 "connections": camel(&self.connections, &[("source_id", "sourceId"), ("target_id", "targetId"), ("connection_type", "connectionType")]) },
             "status": self.status() })
     }
-    fn status(&self) -> Value {
+    /// (is it destroyed, reason of Ready)
+    fn ready(&self) -> (bool, &'static str) {
         let destroyed = self.settled && self.desired == "Destroyed";
-        let (ready, reason) = match (self.plan.is_some(), self.settled) {
-            (false, _) => ("True", "Draft"),
-            (true, false) if self.lie == Lie::FailsTheJob => ("False", "JobFailed"),
-            (true, false) => ("False", "AwaitingApproval"),
-            (true, true) => ("True", if destroyed { "Destroyed" } else { "Synced" }),
+        let reason = match (self.plan.is_some(), self.settled) {
+            (false, _) => "Draft",
+            (true, false) if self.failure.is_some() || self.lie == Lie::FailsTheJob => "JobFailed",
+            (true, false) => "AwaitingApproval",
+            (true, true) if destroyed => "Destroyed",
+            (true, true) => "Synced",
         };
+        (destroyed, reason)
+    }
+    fn sync(&self) -> (&'static str, &'static str) {
+        let health = if self.ready().0 { "Missing" } else { "Progressing" };
+        if self.settled { ("Synced", if self.ready().0 { health } else { "Healthy" }) } else { ("OutOfSync", health) }
+    }
+    /// The status of the document.
+    fn status(&self) -> Value {
+        let (_, reason) = self.ready();
         let skip = usize::from(self.lie == Lie::ForgetsAnAddress);
         let items: Vec<Value> =
             self.cloud.iter().skip(skip).map(|found| json!({ "address": World::address(found), "id": found.id })).collect();
-        json!({ "plan": self.plan, "resources": { "total": self.cloud.len(), "items": items }, "sync": if self.settled { "Synced" } else { "OutOfSync" },
-            "health": if destroyed { "Missing" } else if self.settled { "Healthy" } else { "Progressing" },
-            "conditions": [{ "type": "Ready", "status": ready, "reason": reason, "message": "why", "lastTransitionTime": "2026-01-01T00:00:00Z" }] })
+        let plan = self.plan.as_ref().map(|plan| {
+            json!({ "job": "j", "destroy": plan["destroy"], "digest": "d", "generation": 1, "planSha256": plan["plan_sha256"], "semanticSha256": "e",
+                "counts": plan["counts"], "createdAt": "2026-01-01T00:00:00Z", "expiresAt": "2126-01-01T00:00:00Z" })
+        });
+        json!({ "plan": plan, "resources": { "total": self.cloud.len(), "items": items }, "sync": self.sync().0, "health": self.sync().1,
+            "conditions": [{ "type": "Ready", "status": "False", "reason": reason, "message": "why", "lastTransitionTime": "2026-01-01T00:00:00Z" }] })
+    }
+    /// The answer of `get_status`.
+    fn told(&self) -> Value {
+        let failure = self.failure.as_ref().map(|(made, failed)| json!({ "job": "j", "created": made, "failed": failed }));
+        let plan = self.plan.as_ref().map(|plan| json!({ "plan_sha256": plan["plan_sha256"] }));
+        json!({ "session_id": SESSION, "sync": self.sync().0, "health": self.sync().1, "ready_reason": self.ready().1, "ready_message": "why",
+            "plan": plan, "last_failure": failure, "resources": self.cloud.len(), "since": format!("{}", self.plans),
+            "active_job": { "job": "j", "step": "apply", "total": 3, "done": 1, "current": ["a.b"] } })
+    }
+    /// The files Terraform would read: blocks without arguments.
+    fn files(&self) -> String {
+        let extra = if self.lie == Lie::RendersAnotherType { "resource \"oci_core_vcn\" \"second\" {}\n" } else { "" };
+        let block = |(kind, label): (String, String)| format!("resource \"{kind}\" \"{label}\" {{}}\n");
+        self.wanted().into_iter().map(block).collect::<String>() + extra
     }
     fn call(&mut self, tool: &str, arguments: &Value) -> Result<Value, Value> {
         match tool {
@@ -191,19 +235,20 @@ impl World {
                 if self.settled {
                     self.replan();
                 }
-                Ok(json!({ "findings": [{ "severity": "info", "rule": "r", "path": "p", "message": "m" }] }))
+                let items = json!([{ "severity": "info", "rule": "r", "path": "p", "message": "m" }]);
+                Ok(json!({ "findings": { "errors": 0, "warnings": 0, "infos": 1, "items": items } }))
             }
             "set_desired_state" => {
                 self.desired = arguments["desired_state"].as_str().unwrap().to_owned();
                 self.replan();
                 Ok(json!({ "generation": 1 }))
             }
-            "get_status" => Ok(
-                json!({ "session_id": SESSION, "status": self.status(), "job": { "progress": { "step": "apply", "total": 3, "done": 1, "current": ["a.b"] } } }),
-            ),
-            "get_plan" => Ok(json!({ "plan": self.plan })),
+            "save_answers" => Ok(json!({})),
+            "complete_hearing" => Ok(json!({ "completed": true, "requirements": [{}], "constraints": [] })),
+            "get_status" => Ok(self.told()),
+            "get_plan" => Ok(self.plan.clone().unwrap_or_default()),
             "approve_plan" => {
-                let wanted = self.plan.as_ref().map(|plan| plan["planSha256"].clone()).unwrap_or_default();
+                let wanted = self.plan.as_ref().map(|plan| plan["plan_sha256"].clone()).unwrap_or_default();
                 if arguments["plan_sha256"] != wanted && self.lie != Lie::ApprovesAnything {
                     return Err(json!({ "code": "approval_refused", "message": "WrongPlan", "hint": "read the newest", "details": {} }));
                 }
@@ -234,6 +279,8 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, rmcp::ErrorData> {
         let names = [
             "create_session",
+            "save_answers",
+            "complete_hearing",
             "save_architecture",
             "set_desired_state",
             "get_status",
@@ -271,10 +318,12 @@ impl SandboxAdmin for Server {
     async fn delete(&self, _: &str, _: &str) -> Result<Value, AdminError> {
         Ok(json!({}))
     }
-    async fn fail(&self, _: &str, _: Fault) -> Result<Value, AdminError> {
+    async fn fail(&self, _: &str, fault: Fault) -> Result<Value, AdminError> {
+        self.0.lock().unwrap().fault = Some(fault.resource_type);
         Ok(json!({}))
     }
     async fn clear(&self, _: &str) -> Result<Value, AdminError> {
+        self.0.lock().unwrap().fault = None;
         Ok(json!({}))
     }
 }
@@ -360,6 +409,9 @@ impl Backstage for Server {
     async fn cloud(&self, _: &Path, _: &str) -> anyhow::Result<Vec<CloudResource>> {
         Ok(self.0.lock().unwrap().cloud.clone())
     }
+    async fn rendered(&self, _: &Path, _: &str) -> anyhow::Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::from([("main.tf".to_owned(), self.0.lock().unwrap().files())]))
+    }
     async fn state_list(&self, _: &Path, _: &str) -> anyhow::Result<Vec<String>> {
         let world = self.0.lock().unwrap();
         let mut all = vec!["data.oci_identity_availability_domains.all".to_owned()];
@@ -377,6 +429,15 @@ impl Backstage for Server {
     }
 }
 
+/// The small design with an `expect` that a server without arguments can meet.
+fn file() -> Value {
+    let mut file: Value = serde_json::from_str(ARCHITECTURE).unwrap();
+    let fails = file["expect"]["known_failure_to_survive"].clone();
+    file["expect"] =
+        json!({ "terraform_resource_counts": { "oci_core_vcn": 1, "oci_core_instance": 1 }, "known_failure_to_survive": fails });
+    file
+}
+
 async fn tell(lie: Lie, lang: Lang) -> Result<Exit, Failure> {
     let world = World {
         lie,
@@ -390,11 +451,14 @@ async fn tell(lie: Lie, lang: Lang) -> Result<Exit, Failure> {
         plans: 0,
         made: 0,
         settled: false,
+        fault: None,
+        failure: None,
     };
     let directory = tempfile::tempdir().unwrap();
     let flags = SettingsArgs { data_dir: Some(directory.path().to_owned()), ..SettingsArgs::default() };
     let settings = Settings::load(&Environment::of([("HOME", "/h"), ("GALLEY_TERRAFORM_BIN", "/bin/sh")]), &flags).unwrap();
-    run(DemoArgs { keep: false }, &flags, &settings, Arc::new(Server(Arc::new(Mutex::new(world)))), Screen::plain(lang)).await
+    let acts = [Act::Life(file()), Act::Expected(file())];
+    perform(&acts, false, &flags, &settings, Arc::new(Server(Arc::new(Mutex::new(world)))), Screen::plain(lang)).await
 }
 
 #[tokio::test]
@@ -424,10 +488,35 @@ async fn every_lie_is_found_at_its_step_and_told_in_one_line() {
         (Lie::KeepsTheOldOne, 8, "OCID"),
         (Lie::DestroysAllButOne, 9, "resources after the destroy"),
         (Lie::KeepsTheSession, 10, "conflict"),
+        (Lie::RendersAnotherType, 3, "2 oci_core_vcn, expected 1"),
+        (Lie::MakesNothingOnFailure, 13, "oci_core_instance: false and true"),
+        (Lie::HidesWhatFailed, 13, "the failure names what failed"),
     ] {
         let failure = tell(lie, Lang::En).await.expect_err("a lie is found");
         assert_eq!(failure.exit, Exit::Failed, "{lie:?}");
         let line = &failure.message;
         assert!(line.starts_with(&format!("step {step} (")) && line.contains(part) && !line.contains('\n'), "{lie:?}: {line}");
     }
+}
+
+#[test]
+fn both_designs_are_played_or_the_one_that_is_named() {
+    let all = acts(None, Screen::plain(Lang::En)).unwrap();
+    assert_eq!(all.iter().map(Act::steps).collect::<Vec<_>>(), [9, 4], "the second file speaks of no failure to survive");
+    assert!(matches!(all.as_slice(), [Act::Life(_), Act::Expected(_)]));
+    let folder = tempfile::tempdir().unwrap();
+    for (why, text, told) in [
+        ("nothing is expected of it", r#"{"components": []}"#.to_owned(), "no `expect`"),
+        ("nobody knows how to check it", r#"{"components": [], "expect": {"colour": 1}}"#.to_owned(), "expect.colour"),
+        ("it is no JSON", "{".to_owned(), "design.json"),
+    ] {
+        let path = folder.path().join("design.json");
+        std::fs::write(&path, text).unwrap();
+        let failure = acts(Some(&path), Screen::plain(Lang::En)).expect_err(why);
+        assert!(failure.exit == Exit::Usage && failure.message.contains(told), "{why}: {}", failure.message);
+    }
+    let path = folder.path().join("mine.json");
+    std::fs::write(&path, ARCHITECTURE).unwrap();
+    let mine = acts(Some(&path), Screen::plain(Lang::En)).unwrap();
+    assert_eq!(mine.iter().map(Act::steps).sum::<usize>(), 5, "with the failure its file speaks of");
 }

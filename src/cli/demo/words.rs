@@ -14,12 +14,25 @@ texts! { Line:
     StepRepair: "The drift is repaired by an approved plan", "承認したプランでドリフトを修復";
     StepReplace: "An edit that replaces a resource says what forces it", "置換を伴う変更は、その原因の属性を示す";
     StepDestroy: "Everything is destroyed, after review", "確認のうえ、すべて削除";
-    StepGone: "The session is deleted and the server stops", "セッションを削除し、サーバーを停止";
+    StepGone: "The session is deleted", "セッションを削除";
+    StepFile: "A design from a file that says what it expects: answers, components, findings", "期待値を記したファイルの設計: 回答、コンポーネント、指摘";
+    StepFilePlan: "Its rendered Terraform is exactly what the file expects", "生成された Terraform はファイルの期待値と完全に一致";
+    StepSurvive: "A part of the apply fails; a new one is taken at once", "適用の一部が失敗しても、すぐに次の適用を受け付ける";
+    StepFileApply: "Applied: the cloud is exactly what the file expects", "適用後、クラウドはファイルの期待値と完全に一致";
+    StepFileGone: "Destroyed after review, and the session deleted", "確認のうえ削除し、セッションも削除";
     // checks: what was compared with what
     ServerReady: "server ready at {url} (process {pid}): store and controllers answer", "サーバー稼働中 {url}(プロセス {pid}): ストアとコントローラーが応答";
     Connected: "MCP over HTTP, revision {version}, {tools} tools", "HTTP の MCP に接続、版 {version}、ツール {tools} 個";
     SessionMade: "session {session}", "セッション {session}";
     Saved: "{components} components, {connections} connections saved", "コンポーネント {components} 個、接続 {connections} 本を保存";
+    Heard: "{answers} answers: {requirements} requirements and {constraints} constraints", "回答 {answers} 件: 要件 {requirements} 件、制約 {constraints} 件";
+    Flagged: "flagged as the file says: {what}", "ファイルの記述どおりに指摘: {what}";
+    ViewRendered: "Terraform", "Terraform";
+    ViewCloud: "cloud", "クラウド";
+    AsExpected: "{view}, {member}: {count} as expected: {detail}", "{view}、{member}: {count} 件が期待どおり: {detail}";
+    PlanCounts: "{create} to create, {update} to change, {replace} to replace, {delete} to destroy", "作成 {create}、変更 {update}、置換 {replace}、削除 {delete}";
+    FaultSet: "in the cloud, every new {kind} now fails with {error}", "クラウドで {kind} の作成は {error} で失敗するようにした";
+    PartlyMade: "job {job} failed at {failed}; {made} is there, and the status says both", "ジョブ {job} は {failed} で失敗。{made} は作成済みで、status に両方ある";
     NoFindings: "no findings", "指摘なし";
     NoErrors: "no finding is an error: {errors} errors, {warnings} warnings, {infos} notes", "エラーの指摘なし: エラー {errors}、警告 {warnings}、情報 {infos}";
     CloudStillEmpty: "the cloud is still empty: {count} resources", "クラウドはまだ空: {count} リソース";
@@ -31,6 +44,8 @@ texts! { Line:
     Settled: "Synced / Healthy", "Synced / Healthy(同期済み・健全)";
     AllMade: "{count} resources planned = {cloud} in the cloud", "計画 {count} リソース = クラウド {cloud} リソース";
     SameAddresses: "terraform state list {state} = status {status} addresses, one by one", "terraform state list {state} = status {status} アドレス、1 件ずつ一致";
+    SamePlanned: "the plan creates {plan} = {rendered} resources in the files", "プランの作成 {plan} = ファイルのリソース {rendered}";
+    SameFiles: "terraform state list = the resources of the files ({count}), one by one", "terraform state list = ファイルのリソース({count} 件)、1 件ずつ一致";
     SameIds: "ids in status = ids in the cloud ({count}), one by one", "status の ID = クラウドの ID({count} 件)、1 件ずつ一致";
     FormatClean: "terraform fmt -check is clean", "terraform fmt -check に差分なし";
     BarePlanClean: "a bare terraform plan -detailed-exitcode gives 0: nothing to do", "素の terraform plan -detailed-exitcode は 0: 変更なし";

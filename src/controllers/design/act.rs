@@ -14,7 +14,7 @@ use super::super::documents::{documents, get, patch_status, set_finalizer, value
 use super::super::gate::{self, Claim};
 use super::super::inputs::Inputs;
 use super::super::secrets::SecretBook;
-use super::super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, SUPERSEDED, backoff};
+use super::super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, SUPERSEDED, backoff, retention};
 use super::fetch::{Fetched, Tools};
 use super::observe::{Job, Observed, may_have_made};
 use super::settle::{Settling, drop_intent, settle};
@@ -29,6 +29,7 @@ use crate::api::{
 };
 use crate::blobs::{BlobKey, JobBlob};
 use crate::faults;
+use crate::trace::{self, TraceId};
 
 /// What came of a turn: everything report needs.
 #[derive(Debug, Clone)]
@@ -59,16 +60,16 @@ impl Outcome {
 }
 
 /// One turn's hands.
-struct Hands<'a> {
-    ctx: &'a Ctx,
-    fetched: &'a Fetched,
+pub(super) struct Hands<'a> {
+    pub ctx: &'a Ctx,
+    pub fetched: &'a Fetched,
     tools: &'a Tools,
-    desired: &'a Desired,
-    observed: &'a Observed,
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
 }
 
 /// What a step changed.
-struct Done {
+pub(super) struct Done {
     base: Option<Design>,
     status: DesignStatus,
     rest: Rest,
@@ -85,6 +86,7 @@ pub async fn act(ctx: &Ctx, fetched: &Fetched, known: (&Tools, &Desired, &Observ
         Step::CancelJob { why } => hands.cancel(why).await?,
         Step::IssueRefresh(order) => hands.issue_look(Action::Refresh, order).await?,
         Step::LookUpInFlight => hands.look_up().await?,
+        Step::Rescue => Box::pin(hands.rescue()).await?,
         Step::ConfirmInFlight => hands.noted(DesignStatus {
             outcome: None,
             handled_request_id: desired.request.as_ref().map(|request| request.id.clone()),
@@ -110,7 +112,7 @@ pub async fn act(ctx: &Ctx, fetched: &Fetched, known: (&Tools, &Desired, &Observ
 }
 
 impl Hands<'_> {
-    fn noted(&self, status: DesignStatus) -> Done {
+    pub fn noted(&self, status: DesignStatus) -> Done {
         Done { base: Some(self.fetched.design.clone()), status, rest: Rest::Continue }
     }
 
@@ -128,41 +130,8 @@ impl Hands<'_> {
             now: &now,
         };
         let status = settle(&self.fetched.status, job, &with);
-        self.prune_jobs().await?;
+        retention::prune_jobs(self.ctx, &self.observed.name, &self.fetched.uid, &self.fetched.status).await?;
         Ok(self.noted(status))
-    }
-
-    /// Keeps the newest terminal jobs of this design; what the status points at stays.
-    async fn prune_jobs(&self) -> Result<(), Error> {
-        let api = documents::<TerraformJob>(&self.ctx.client);
-        let selector = kube::api::ListParams::default().fields(&format!("spec.designRef={}", self.observed.name));
-        let list = api.list(&selector).await.map_err(|source| Error::api("list", TerraformJob::kind(&()), "", source))?;
-        let status = &self.fetched.status;
-        let kept = |name: &str| {
-            status.plan.as_ref().is_some_and(|plan| plan.job == name)
-                || status.last_failure.as_ref().is_some_and(|failure| failure.job == name)
-                || status.outcome.as_ref().and_then(|outcome| outcome.job.as_deref()) == Some(name)
-                || status.active_job.as_deref() == Some(name)
-        };
-        let mut old: Vec<TerraformJob> =
-            list.items.into_iter().filter(|job| job.spec.design_uid == self.fetched.uid && job.phase().is_terminal()).collect();
-        old.sort_by_key(|job| std::cmp::Reverse(job.creation_timestamp().map(|time| time.0)));
-        let digests: Vec<String> = old.iter().take(self.ctx.settings.job_retention).map(|job| job.spec.digest.clone()).collect();
-        for job in old.into_iter().skip(self.ctx.settings.job_retention) {
-            let name = job.name_any();
-            if kept(&name) {
-                continue;
-            }
-            for what in [JobBlob::Log, JobBlob::Plan, JobBlob::PlanJson] {
-                self.ctx.blobs.delete(&BlobKey::job(&self.fetched.uid, &name, what)).await?;
-            }
-            let digest = &job.spec.digest;
-            if !digests.contains(digest) && status.plan.as_ref().is_none_or(|plan| plan.digest != *digest) {
-                self.ctx.blobs.delete(&BlobKey::rendered(&self.fetched.uid, digest)).await?;
-            }
-            ignore_missing(api.delete(&name, &DeleteParams::default()).await.map(|_| ()), "delete", &name)?;
-        }
-        Ok(())
     }
 
     async fn cancel(&self, why: &'static str) -> Result<Done, Error> {
@@ -293,6 +262,7 @@ impl Hands<'_> {
         job.metadata = ObjectMeta {
             name: Some(name.to_owned()),
             namespace: Some(NAMESPACE.to_owned()),
+            annotations: self.trace_of(&spec).map(|trace| BTreeMap::from([(trace::ANNOTATION.to_owned(), trace)])),
             labels: Some(labels.into_iter().map(|(key, label)| (key.to_owned(), label.clone())).collect()),
             finalizers: Some(vec![JOB_FINALIZER.to_owned()]),
             owner_references: self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]),
@@ -315,6 +285,16 @@ impl Hands<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The request that led to a job: the approval it uses up, else the newest edit. A drift check is nobody's.
+    fn trace_of(&self, spec: &TerraformJobSpec) -> Option<String> {
+        let by = spec.plan.as_ref().and_then(|plan| {
+            self.observed.approvals.iter().find(|approval| approval.metadata.name.as_deref() == Some(plan.approval.as_str()))
+        });
+        let of_approval = by.and_then(|approval| approval.annotations().get(trace::ANNOTATION));
+        let of_design = self.fetched.design.annotations().get(trace::ANNOTATION).filter(|_| spec.requested);
+        of_approval.or(of_design).filter(|text| TraceId::parse(text).is_some()).cloned()
     }
 
     async fn look_up(&self) -> Result<Done, Error> {
@@ -429,6 +409,7 @@ impl Hands<'_> {
             }
         }
         ctx.memo.forget(uid);
+        ctx.census.note(&self.observed.name, None);
         match set_finalizer(&ctx.client, &design, DESIGN_FINALIZER, false).await {
             Ok(_) => {}
             Err(error) if error.is_not_found() => {}

@@ -7,18 +7,25 @@ use super::observe::{Job, Observed, Seen, may_have_made, unconfirmed};
 use super::step::{ApprovalRef, Order, Rest, Step};
 use super::validate::{Desired, Goal};
 use crate::api::approval::{ApprovalContext, Role, judge};
-use crate::api::design::{LastFailure, PlanRecord, RequestAction};
+use crate::api::design::{LastFailure, PlanRecord, RequestAction, RescueAction};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{Reason, TerraformJob, Time, WhoActs};
 
 /// How much of an interval a drift check may be late, so that designs applied together are not checked together.
 const DRIFT_JITTER: f64 = 0.1;
 
+/// Over how much of an interval checks that were overdue at the start of the server are spread.
+const RESTART_SPREAD: f64 = 0.5;
+
 /// The decision.
 pub fn diff(desired: &Desired, observed: &Observed, now: &Time) -> Step {
+    let rescue = desired.rescue.as_ref().map(|rescue| rescue.action);
     match &observed.job {
+        // the one rescue that is for an open job; the others wait for its end
+        Job::There(job) if rescue == Some(RescueAction::ForceUnlock) && !job.phase().is_terminal() => return Step::Rescue,
         Job::There(job) => return open_job(desired, job),
         Job::Void => return Step::DropIntent,
+        Job::None if rescue.is_some() => return Step::Rescue,
         Job::None => {}
     }
     if desired.suspended {
@@ -224,7 +231,11 @@ fn plan_needed(desired: &Desired, observed: &Observed, digest: &str, applied: bo
 pub fn due(desired: &Desired, observed: &Observed) -> Option<Time> {
     let interval = std::time::Duration::from_secs(desired.drift_interval?);
     let applied = observed.status.applied.as_ref()?;
-    Some(backoff::after(&applied.checked_at, interval + interval.mul_f64(DRIFT_JITTER * backoff::fraction(&observed.uid))))
+    let fraction = backoff::fraction(&observed.uid);
+    let due = backoff::after(&applied.checked_at, interval + interval.mul_f64(DRIFT_JITTER * fraction));
+    // After a night without a server everything is overdue: no stampede, each at its own moment of half an interval.
+    let spread = desired.started.as_ref().map(|started| backoff::after(started, interval.mul_f64(RESTART_SPREAD * fraction)));
+    Some(spread.filter(|spread| spread.0 > due.0).unwrap_or(due))
 }
 
 fn order(desired: &Desired, observed: &Observed, action: Action, requested: bool) -> Order {

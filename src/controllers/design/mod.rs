@@ -8,6 +8,7 @@ pub mod diff;
 pub mod fetch;
 pub mod observe;
 pub mod report;
+pub mod rescue;
 pub mod settle;
 pub mod step;
 pub mod validate;
@@ -37,7 +38,7 @@ pub type Bell = PartialObjectMeta<Design>;
 /// Brings one design one step nearer to what is wanted of it.
 pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Action, Error> {
     let name = bell.metadata.name.clone().unwrap_or_default();
-    let span = tracing::info_span!("design", design = %name);
+    let span = tracing::info_span!("design", design = %name, session = %name);
     Box::pin(async {
         let Some(fetched) = fetch(&ctx, &name).await? else { return Ok(Action::await_change()) }; // IO
         let outcome = turn(&ctx, &fetched).await.unwrap_or_else(|error| Outcome::failed(&fetched, &error)); // an error knows who acts next

@@ -58,6 +58,9 @@ pub async fn report(ctx: &Ctx, fetched: &Fetched, outcome: Outcome) -> Result<Re
         Err(error) if error.is_conflict() => return Ok(Requeue::requeue(std::time::Duration::ZERO)),
         Err(error) => return Err(error),
     }
+    if rest != Rest::Continue {
+        ctx.census.note(&base.name_any(), Some(conclude(&rest).reason));
+    }
     announce(ctx, &base, &old, &next).await;
     Ok(again(&ctx.settings, &rest, seen.as_deref(), &now).map_or_else(Requeue::await_change, Requeue::requeue))
 }
@@ -260,11 +263,13 @@ pub fn conclude(rest: &Rest) -> Conclusion {
         }
         Rest::StateUnavailable => stalled(said(
             Reason::StateUnavailable,
-            "the Terraform state is gone or torn and no mirror can replace it; restore it: nothing is planned on a guess",
+            "the Terraform state is gone or torn and no mirror can replace it; `galley state restore` puts a kept one back: nothing is planned on a guess",
         )),
         Rest::OwnerUnknown { job } => stalled(said(
             Reason::OwnerUnknown,
-            format!("the owner of job {job} cannot be proven dead; make sure no terraform runs for it, then set its spec.cancel to true"),
+            format!(
+                "the owner of job {job} cannot be proven dead; make sure no terraform runs for it, then a person with the approver credential types `galley force-unlock`"
+            ),
         )),
         Rest::Error { reason, who, message } => match who {
             WhoActs::Stalled => stalled(said(*reason, message.clone())),

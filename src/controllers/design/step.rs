@@ -19,6 +19,8 @@ pub enum Step {
     },
     /// look at the cloud
     IssueRefresh(Order),
+    /// do what a person with the approver credential told us to, whatever else is going on
+    Rescue,
     /// look up the addresses in flight by their tags
     LookUpInFlight,
     /// a person accounted for what was in flight

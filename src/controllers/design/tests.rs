@@ -412,6 +412,55 @@ fn drift_is_looked_for_in_the_background_and_followed_by_a_plan() {
     );
 }
 
+#[test]
+fn checks_that_are_overdue_at_the_start_of_a_server_do_not_come_all_at_once() {
+    let started = at(10_000);
+    let desired = Desired { started: Some(started.clone()), ..present(true) };
+    let minutes: std::collections::BTreeSet<i64> = (0..200)
+        .map(|number| {
+            let observed = super::observe::Observed { uid: format!("uid-{number}"), ..fresh().state(1).applied(DIGEST) };
+            let due = super::diff::due(&desired, &observed).unwrap();
+            assert!(due.0 >= started.0 && due.0 <= at(10_030).0, "within half an interval: {}", due.0);
+            due.0.as_second() / 60
+        })
+        .collect();
+    assert!(minutes.len() > 25, "spread over half an hour: {minutes:?}");
+    let young = super::diff::due(&Desired { started: Some(at(0)), ..present(true) }, &fresh().state(1).applied(DIGEST));
+    assert_eq!(young, super::diff::due(&present(true), &fresh().state(1).applied(DIGEST)), "what is not overdue keeps its moment");
+}
+
+#[test]
+fn a_rescue_comes_before_everything_but_the_end_of_a_job() {
+    use crate::api::design::{Rescue, RescueAction};
+    let asking = |action, desired: Desired| Desired {
+        rescue: Some(Rescue { id: "1".into(), action, serial: None, resources: Default::default() }),
+        ..desired
+    };
+    let running = super::observe::Observed {
+        job: super::observe::Job::There(Box::new(job(Action::Apply, JobPhase::Running))),
+        ..fresh().state(1).applied(DIGEST)
+    };
+    let ended = super::observe::Observed {
+        job: super::observe::Job::There(Box::new(job(Action::Apply, JobPhase::Interrupted))),
+        ..fresh().state(1).applied(DIGEST)
+    };
+    for (reason, desired, observed, rescues) in [
+        ("a person unlocks an open job", asking(RescueAction::ForceUnlock, present(true)), running.clone(), true),
+        ("a state is not put back under a running job", asking(RescueAction::RestoreState, present(true)), running.clone(), false),
+        ("what a job left is folded in first", asking(RescueAction::ForceUnlock, present(true)), ended, false),
+        (
+            "nothing is started by it, so a suspended design has it, too",
+            asking(RescueAction::Adopt, present(true).suspended()),
+            fresh().state(1).applied(DIGEST),
+            true,
+        ),
+        ("also while everything is to go", asking(RescueAction::RestoreState, absent(true)), fresh().state(1).applied(DIGEST), true),
+        ("nobody asks", present(true), running, false),
+    ] {
+        assert_eq!(super::diff::diff(&desired, &observed, &at(1)) == Step::Rescue, rescues, "{reason}");
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------- the fold
 
 fn with(superseded: bool) -> Settling<'static> {

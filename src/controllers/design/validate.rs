@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::super::inputs::Inputs;
 use super::super::{Knowledge, Settings};
 use super::fetch::{Fetched, Tools};
-use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, STATUS_LIST_LIMIT, Severity};
+use crate::api::Time;
+use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, Rescue, STATUS_LIST_LIMIT, Severity};
 use crate::api::session::Language;
 use crate::render::{RenderContext, Rendered};
 
@@ -24,10 +25,14 @@ pub struct Desired {
     pub policy: ApprovalPolicy,
     /// seconds between drift checks; None = only on request
     pub drift_interval: Option<u64>,
+    /// when this server started: checks that became due before are spread over the time after it
+    pub started: Option<Time>,
     /// the request, if it was not handled yet
     pub request: Option<Request>,
     /// the request failures belong to: the unhandled one, else the last handled one
     pub request_key: Option<String>,
+    /// the rescue, if it was not handled yet
+    pub rescue: Option<Rescue>,
     /// where to go
     pub goal: Goal,
     /// findings; None when absence is wanted and nothing was judged
@@ -171,8 +176,10 @@ pub fn validate(fetched: &Fetched, tools: &Tools, judge_by: Judge<'_>) -> Desire
         suspended: spec.suspend,
         policy: spec.policy.approval.max(settings.min_approval),
         drift_interval: interval,
+        started: settings.started.clone(),
         request,
         request_key,
+        rescue: spec.rescue.clone().filter(|rescue| fetched.status.rescue.as_ref().is_none_or(|handled| handled.id != rescue.id)),
         goal: Goal::Absent { deleted, orphan: deleted && spec.policy.on_delete == OnDelete::Orphan },
         findings: None,
         rendered: None,

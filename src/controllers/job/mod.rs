@@ -9,7 +9,7 @@ pub mod run;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::announce::{self, Happening};
 use super::documents::{get, patch_status, set_finalizer, value};
+use super::retention::Pressure;
 use super::scheduler::Candidate;
-use super::{Ctx, Error, gate};
+use super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, gate, measures};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{JOB_FINALIZER, TerraformJob, TerraformJobStatus};
 use crate::faults;
@@ -41,6 +43,8 @@ const FAILED_CHECK: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub struct Running {
     tokens: Mutex<HashMap<String, CancellationToken>>,
+    /// since when jobs wait, for the measure of the wait
+    offered: Mutex<HashMap<String, (Instant, Action)>>,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
@@ -55,6 +59,13 @@ impl Running {
         if let Some(token) = self.lock().get(job) {
             token.cancel();
         }
+    }
+    fn note_offer(&self, job: &str, action: Action) {
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.entry(job.to_owned()).or_insert_with(|| (Instant::now(), action));
+    }
+    fn forget_offer(&self, job: &str) -> Option<(Instant, Action)> {
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner).remove(job)
     }
     /// Takes a job into the list; None when it is there already or the server is stopping.
     fn enter(&self, job: &str) -> Option<CancellationToken> {
@@ -86,7 +97,8 @@ impl Running {
 /// Brings one job one step on.
 pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
     let name = bell.metadata.name.clone().unwrap_or_default();
-    let span = tracing::info_span!("job", job = %name);
+    let label = |key: &str| bell.metadata.labels.as_ref().and_then(|labels| labels.get(key)).cloned().unwrap_or_default();
+    let span = tracing::info_span!("job", job = %name, design = %label(DESIGN_LABEL), session = %label(SESSION_LABEL));
     step(name, ctx).instrument(span).await
 }
 
@@ -94,7 +106,8 @@ async fn step(name: String, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
     let job = match get::<TerraformJob>(&ctx.client, &name).await {
         Ok(Some(job)) => job,
         Ok(None) => {
-            launch(&ctx, ctx.scheduler.done(&name));
+            ctx.running.forget_offer(&name);
+            launch(&ctx, done(&ctx, &name));
             return Ok(Requeue::await_change());
         }
         Err(error) if error.is_undecodable() => {
@@ -132,7 +145,7 @@ async fn step(name: String, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
             }
             Ok(Requeue::await_change())
         }
-        JobPhase::Running => recover::recover(&ctx, &job, unwanted).await,
+        JobPhase::Running => recover::recover(&ctx, &job).await,
         JobPhase::Succeeded | JobPhase::Failed | JobPhase::Interrupted | JobPhase::Cancelled => {
             retire(&ctx, &job).await?;
             Ok(Requeue::await_change())
@@ -141,22 +154,55 @@ async fn step(name: String, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
 }
 
 async fn queue(ctx: &Arc<Ctx>, job: &TerraformJob, name: &str) -> Result<Requeue, Error> {
+    let urgent = job.spec.action == Action::Destroy || job.spec.destroy_plan;
+    ctx.running.note_offer(name, job.spec.action);
+    if ctx.disk.pressure() == Pressure::Full && !urgent {
+        wait(ctx, job, ctx.disk.wait_reason()).await?;
+        return Ok(Requeue::requeue(QUEUE_CHECK));
+    }
+    fit(ctx);
     let offer = ctx.scheduler.offer(Candidate {
         job: name.to_owned(),
         session: job.spec.session_ref.clone(),
-        urgent: job.spec.action == Action::Destroy || job.spec.destroy_plan,
+        urgent,
         requested: job.spec.requested,
         created: job.metadata.creation_timestamp.clone().unwrap_or_else(|| ctx.clock.now()),
     });
     let starts = offer.start.iter().any(|start| start == name);
     launch(ctx, offer.start);
+    measure(ctx);
     if !starts {
-        let old = job.status.clone().unwrap_or_default();
-        let wait_reason = Some(format!("queued behind {}", offer.ahead.join(", ")));
-        let next = TerraformJobStatus { phase: Some(JobPhase::Pending), wait_reason, ..old.clone() };
-        patch_status(&ctx.client, job, &value(&old)?, &value(&next)?, true).await?;
+        let memory = if ctx.scheduler.is_short_of_memory() { "; memory allows no more at once" } else { "" };
+        wait(ctx, job, format!("queued behind {}{memory}", offer.ahead.join(", "))).await?;
     }
     Ok(Requeue::requeue(QUEUE_CHECK))
+}
+
+/// Writes why a job waits, if that is not written already.
+async fn wait(ctx: &Ctx, job: &TerraformJob, why: String) -> Result<(), Error> {
+    let old = job.status.clone().unwrap_or_default();
+    let next = TerraformJobStatus { phase: Some(JobPhase::Pending), wait_reason: Some(why), ..old.clone() };
+    patch_status(&ctx.client, job, &value(&old)?, &value(&next)?, true).await.map(|_| ())
+}
+
+/// Tells the scheduler how many Terraform processes fit into memory now.
+fn fit(ctx: &Ctx) {
+    if let Some(room) = ctx.runner.room() {
+        ctx.scheduler.fit(room.processes);
+    }
+}
+
+fn measure(ctx: &Ctx) {
+    let (waiting, running) = ctx.scheduler.counts();
+    measures::queue(waiting, running, ctx.scheduler.limit());
+}
+
+/// A job needs no place any more: who takes it.
+fn done(ctx: &Ctx, name: &str) -> Vec<String> {
+    fit(ctx);
+    let next = ctx.scheduler.done(name);
+    measure(ctx);
+    next
 }
 
 /// Starts jobs that have a place. Each runs in its own task, so that it outlives the reconcile that started it.
@@ -166,17 +212,31 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
             // it runs already, or the server is stopping and nothing starts any more
             continue;
         };
-        let span = tracing::info_span!("job", job = %name);
+        if let Some((since, action)) = ctx.running.forget_offer(&name) {
+            measures::waited(action, since.elapsed());
+        }
+        let span = tracing::info_span!(
+            "job",
+            job = %name,
+            design = tracing::field::Empty,
+            session = tracing::field::Empty,
+            trace = tracing::field::Empty
+        );
         let task_ctx = ctx.clone();
         ctx.running.tasks.spawn(
             async move {
                 let ended = Box::pin(run::run(&task_ctx, &name, token)).await;
                 let failed = ended.as_ref().is_err_and(|error| !error.is_conflict());
-                if let Err(error) = ended {
-                    tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
+                match &ended {
+                    Ok(()) => {}
+                    // its own reconcile wrote why it waits in the moment in which it was started: it is offered again
+                    Err(error) if error.is_conflict() => {
+                        tracing::debug!(error = %error.chain(), "the job was written while it was about to start; again");
+                    }
+                    Err(error) => tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered"),
                 }
                 task_ctx.running.leave(&name);
-                launch(&task_ctx, task_ctx.scheduler.done(&name));
+                launch(&task_ctx, done(&task_ctx, &name));
                 if failed {
                     // cancel safe: neither arm holds anything
                     tokio::select! { () = task_ctx.running.closing.cancelled() => {} () = tokio::time::sleep(FAILED_CHECK) => {} }
@@ -203,8 +263,27 @@ pub async fn end(ctx: &Arc<Ctx>, job: &TerraformJob, ended: TerraformJobStatus) 
     let written = patch_status(&ctx.client, job, &value(&old)?, &value(&ended)?, true).await?;
     faults::pass("job", "end", "after");
     tracing::info!(phase = ?ended.phase, reason = ?ended.reason, session = %job.spec.session_ref, design = %job.spec.design_ref, "the job ended");
-    launch(ctx, ctx.scheduler.done(&job.name_any()));
-    retire(ctx, &written).await
+    measures::ended(job.spec.action, &ended);
+    ctx.running.forget_offer(&job.name_any());
+    launch(ctx, done(ctx, &job.name_any()));
+    retire(ctx, &written).await?;
+    if let Some((happening, note)) = told(&ended) {
+        announce::tell(ctx, &written, happening, &note).await;
+    }
+    Ok(())
+}
+
+/// The Event of an end.
+fn told(ended: &TerraformJobStatus) -> Option<(Happening, String)> {
+    let happening = match ended.phase? {
+        JobPhase::Pending | JobPhase::Running => return None,
+        JobPhase::Succeeded => Happening::JobSucceeded,
+        JobPhase::Failed => Happening::JobFailed,
+        JobPhase::Interrupted => Happening::JobInterrupted,
+        JobPhase::Cancelled => Happening::JobCancelled,
+    };
+    let done = if ended.created.is_empty() { "ended".to_owned() } else { format!("{} resources done", ended.created.len()) };
+    Some((happening, ended.message.clone().unwrap_or(done)))
 }
 
 /// Gate and finalizer of a terminal job. Harmless to repeat.

@@ -3,6 +3,7 @@
 
 use kube::ResourceExt;
 
+use super::super::announce::{self, Happening};
 use super::super::design::observe::unconfirmed;
 use super::super::documents::{get, patch_status, value};
 use super::super::inputs::Inputs;
@@ -15,6 +16,7 @@ use crate::api::{Approval, Design, Reason, TerraformJob, WhoActs};
 use crate::blobs::BlobKey;
 use crate::faults::{self, Mutant};
 use crate::terraform::RunInput;
+use crate::trace::{self, TraceId};
 
 /// Why nothing was run.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +106,7 @@ pub async fn prepare(ctx: &Ctx, job: &TerraformJob) -> Result<Result<RunInput, R
         plan: spec.plan.as_ref().map(|plan| (plan.job.clone(), plan.plan_sha256.clone())),
         imports: spec.imports.clone(),
         types,
+        trace: job.annotations().get(trace::ANNOTATION).filter(|text| TraceId::parse(text).is_some()).cloned(),
         plan_ttl_seconds: i64::try_from(ctx.settings.plan_ttl.as_secs()).unwrap_or(i64::MAX),
     }))
 }
@@ -149,8 +152,12 @@ async fn consume(ctx: &Ctx, job: &TerraformJob, design: &Design, state: (&str, u
         };
         faults::pass("approval", "consume", "before");
         match patch_status(&ctx.client, &approval, &value(&status)?, &value(&next)?, true).await {
-            Ok(_) => {
+            Ok(written) => {
                 faults::pass("approval", "consume", "after");
+                match &verdict {
+                    Ok(()) => announce::tell(ctx, &written, Happening::ApprovalConsumed, &name).await,
+                    Err(refused) => announce::tell(ctx, &written, Happening::ApprovalRefused, &refused.message).await,
+                }
                 return Ok(verdict);
             }
             Err(error) if error.is_conflict() => continue,

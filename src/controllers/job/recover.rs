@@ -19,7 +19,7 @@ const ALIVE_CHECK: Duration = Duration::from_millis(500);
 const UNKNOWN_CHECK: Duration = Duration::from_secs(30);
 
 /// Proves the owner dead and writes down what is known; or says that it cannot.
-pub async fn recover(ctx: &Arc<Ctx>, job: &TerraformJob, forced: bool) -> Result<Requeue, Error> {
+pub async fn recover(ctx: &Arc<Ctx>, job: &TerraformJob) -> Result<Requeue, Error> {
     let name = job.name_any();
     let old = job.status.clone().unwrap_or_default();
     let interrupted = TerraformJobStatus {
@@ -42,16 +42,14 @@ pub async fn recover(ctx: &Arc<Ctx>, job: &TerraformJob, forced: bool) -> Result
     };
     match found {
         Recovered::StillAlive => Ok(Requeue::requeue(ALIVE_CHECK)),
-        // a person looked and said so by spec.cancel
-        Recovered::OwnerUnknown if forced => finish(ctx, job, interrupted).await,
         Recovered::OwnerUnknown => {
             let next = TerraformJobStatus {
                 reason: Some(Reason::OwnerUnknown),
                 who_acts: Some(WhoActs::Stalled),
-                message: Some(
-                    "its owner is on another host and cannot be proven dead; see that no terraform runs there, then set spec.cancel"
-                        .to_owned(),
-                ),
+                message: Some(format!(
+                    "its owner is on another host and cannot be proven dead; see that no terraform runs there, then `galley force-unlock {}`",
+                    job.spec.design_ref
+                )),
                 ..old.clone()
             };
             patch_status(&ctx.client, job, &value(&old)?, &value(&next)?, true).await?;

@@ -1,6 +1,7 @@
 //! One admitted job from start to end: Running is written durably, then the runner works, then the end is written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::ResourceExt;
@@ -8,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::announce::{self, Happening};
 use super::super::documents::{get, patch_status, value};
 use super::super::gate::{self, Claim};
 use super::super::{Ctx, Error};
@@ -30,6 +32,11 @@ pub async fn run(ctx: &Arc<Ctx>, name: &str, token: CancellationToken) -> Result
     let Some(job) = get::<TerraformJob>(&ctx.client, name).await? else { return Ok(()) };
     if job.phase() != JobPhase::Pending || token.is_cancelled() {
         return Ok(());
+    }
+    let span = tracing::Span::current();
+    span.record("design", job.spec.design_ref.as_str()).record("session", job.spec.session_ref.as_str());
+    if let Some(trace) = job.annotations().get(crate::trace::ANNOTATION) {
+        span.record("trace", trace.as_str());
     }
     // The gate was claimed before the job was made. If that took longer than the grace of a gate (a store that hung), the
     // claim was taken for a leftover and released: nothing starts without it. Busy: the job goes back to the queue.
@@ -63,14 +70,67 @@ pub async fn run(ctx: &Arc<Ctx>, name: &str, token: CancellationToken) -> Result
     tracing::info!(action = job.spec.action.as_str(), session = %job.spec.session_ref, design = %job.spec.design_ref, "the job starts");
     faults::pass("job", "running", "after");
     let (sender, receiver) = mpsc::channel(EVENTS);
+    let clock = Overdue::start(ctx.settings.time_limit(job.spec.action), token.clone());
     let control = Control { cancel: token, grace: ctx.settings.cancel_grace };
-    let (result, recorded) = tokio::join!(ctx.runner.run(input, control, sender), record(ctx, &job, running, receiver));
-    let ended = match result {
+    let (result, recorded, ()) = tokio::join!(
+        ctx.runner.run(input, control, sender),
+        record(ctx, &job, running, receiver),
+        announce::tell(ctx, &job, Happening::JobStarted, job.spec.action.as_str())
+    );
+    let mut ended = match result {
         Ok(completed) => completed_status(ctx, recorded, completed),
         Err(error) => started_nothing(ctx, &job, recorded, error).await?,
     };
+    if let Some(limit) = clock.stop() {
+        announce::tell(ctx, &job, Happening::JobOverdue, &format!("stopped after {} s", limit.as_secs())).await;
+        ended = overdue(&job, ended, limit);
+    }
     faults::pass("job", "end", "before");
     end_surely(ctx, &job, ended).await
+}
+
+/// Stops a job that runs too long, as gently as a person who cancels it.
+struct Overdue {
+    limit: Duration,
+    struck: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Overdue {
+    fn start(limit: Duration, token: CancellationToken) -> Self {
+        let struck = Arc::new(AtomicBool::new(false));
+        let seen = struck.clone();
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            // a job that a person cancelled at the last moment is theirs
+            if !token.is_cancelled() {
+                tracing::warn!(seconds = limit.as_secs(), "the job runs too long and is stopped");
+                seen.store(true, Ordering::Release);
+                token.cancel();
+            }
+        });
+        Overdue { limit, struck, task }
+    }
+    /// The limit, if it was reached.
+    fn stop(self) -> Option<Duration> {
+        self.task.abort();
+        self.struck.load(Ordering::Acquire).then_some(self.limit)
+    }
+}
+
+/// A job that was stopped for its time: a failure with its reason. One that ended all the same in that moment, and one
+/// whose outcome is unknown, stay what they are.
+fn overdue(job: &TerraformJob, ended: TerraformJobStatus, limit: Duration) -> TerraformJobStatus {
+    if ended.phase != Some(JobPhase::Cancelled) || job.spec.cancel {
+        return ended;
+    }
+    let (reason, who, next) = if job.spec.action.changes_the_cloud() {
+        (Reason::JobFailed, WhoActs::Stalled, "read what was done, then set request {action: Retry} for a plan of the rest")
+    } else {
+        (Reason::RetryScheduled, WhoActs::Retry, "it is tried again by itself; is the provider reachable?")
+    };
+    let message = format!("it ran longer than {} s and was stopped; {next}", limit.as_secs());
+    TerraformJobStatus { phase: Some(JobPhase::Failed), reason: Some(reason), who_acts: Some(who), message: Some(message), ..ended }
 }
 
 /// Writes events: the start at once, progress and states at most once per interval, the newest last.

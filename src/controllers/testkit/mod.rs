@@ -40,6 +40,8 @@ pub struct House {
     pub clock: Arc<TestClock>,
     pub blobs: Arc<MemoryBlobs>,
     pub shutdown: CancellationToken,
+    pub settings: fn(&mut Settings),
+    pub disk: Option<Arc<dyn Fn() -> std::io::Result<super::retention::DiskUse> + Send + Sync>>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -48,7 +50,12 @@ impl House {
     pub fn new() -> Self {
         let clock = Arc::new(TestClock::new());
         let runner = FakeRunner { world: Arc::default(), release: Arc::default(), clock: clock.clone() };
-        House { server: Server::new(), runner, clock, blobs: Arc::default(), shutdown: CancellationToken::new(), task: None }
+        let shutdown = CancellationToken::new();
+        House { server: Server::new(), runner, clock, blobs: Arc::default(), shutdown, settings: |_| {}, disk: None, task: None }
+    }
+    /// The same with other numbers.
+    pub fn with(settings: fn(&mut Settings)) -> Self {
+        House { settings, ..House::new() }
     }
     /// The client of the controllers.
     pub fn client(&self) -> kube::Client {
@@ -57,6 +64,8 @@ impl House {
     /// Starts the controllers.
     pub fn open(mut self) -> Self {
         let defaults = Defaults { region: "ap-osaka-1".into(), compartment_id: "c".into(), language: Language::En };
+        let mut settings = Settings::new(defaults);
+        (self.settings)(&mut settings);
         let ctx = Ctx::new(Parts {
             client: self.client(),
             blobs: self.blobs.clone(),
@@ -64,9 +73,13 @@ impl House {
             lookup: Arc::new(self.runner.clone()),
             knowledge: Arc::new(Words),
             clock: self.clock.clone(),
-            settings: Settings::new(defaults),
+            settings,
             host: Host { name: "host".into(), boot_id: "boot".into(), epoch: 1 },
         });
+        let ctx = match &self.disk {
+            Some(look) => ctx.with_disk(super::retention::Disk::bounded(100, look.clone())),
+            None => ctx,
+        };
         self.shutdown = CancellationToken::new();
         let shutdown = self.shutdown.clone();
         self.task = Some(tokio::spawn(async move { run(Arc::new(ctx), shutdown).await.unwrap() }));
@@ -127,6 +140,29 @@ impl House {
     }
     pub async fn request(&self, name: &str, id: &str, action: &str) {
         self.edit(name, json!({ "request": { "id": id, "action": action } })).await;
+    }
+    /// What a person with the approver credential writes.
+    pub async fn rescue(&self, name: &str, rescue: Value) {
+        self.edit(name, json!({ "rescue": null })).await;
+        self.edit(name, json!({ "rescue": rescue })).await;
+    }
+    /// Waits until a rescue was handled and gives what became of it.
+    pub async fn rescued(&self, name: &str, id: &str) -> crate::api::design::RescueRecord {
+        let handled = |status: &DesignStatus, _: &Design| status.rescue.as_ref().is_some_and(|record| record.id == id);
+        self.until(name, "the rescue is handled", handled).await.status.unwrap().rescue.unwrap()
+    }
+    /// Waits for an Event of this reason.
+    pub async fn told(&self, reason: &str) -> bool {
+        let events: Api<k8s_openapi::api::events::v1::Event> = super::documents::documents(&self.client());
+        let end = tokio::time::Instant::now() + DEADLINE;
+        while tokio::time::Instant::now() < end {
+            let list = events.list(&Default::default()).await.unwrap();
+            if list.items.iter().any(|event| event.reason.as_deref() == Some(reason)) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
     }
     /// Rings without a message.
     pub async fn ring(&self, name: &str, nonce: usize) {

@@ -20,7 +20,7 @@ use crate::blobs::{BlobKey, Blobs};
 use crate::clock::Clock;
 use crate::controllers::Knowledge;
 use crate::render::{PasswordRule, RenderContext, Rendered, RenderedResource, SecretNeed};
-use crate::terraform::{Completed, Control, Error, Lookup, Recovered, RunEvent, RunInput, Runner, StateView};
+use crate::terraform::{Completed, Control, Error, Lookup, Recovered, Restored, RunEvent, RunInput, Runner, StateView};
 use crate::validator::{ValidatedComponent, ValidatedDesign, Verdict};
 
 pub struct TestClock(Mutex<k8s_openapi::jiff::Timestamp>);
@@ -113,11 +113,17 @@ impl Knowledge for Words {
     }
     fn render(&self, design: &ValidatedDesign, _: &RenderContext) -> Result<Rendered, Vec<Finding>> {
         let addresses: Vec<String> = design.components.iter().map(|component| format!("oci_core_vcn.{}", component.label)).collect();
+        let resource = |address: &String| RenderedResource {
+            address: address.clone(),
+            resource_type: "oci_core_vcn".to_owned(),
+            arguments: serde_json::json!({}),
+            unknown: BTreeSet::new(),
+        };
         Ok(Rendered {
+            resources: addresses.iter().map(resource).collect(),
             files: BTreeMap::from([("main.tf".to_owned(), addresses.join("\n"))]),
             variables: BTreeMap::new(),
             secrets: design.components.iter().filter_map(|component| secret(&component.id)).collect(),
-            resources: vec![],
             types: BTreeSet::new(),
             components: BTreeMap::new(),
         })
@@ -160,6 +166,8 @@ pub struct World {
     /// runs wait for `release` or their cancellation
     pub hold: bool,
     pub dead: HashMap<String, Recovered>,
+    /// what is told of a dead owner does not change by asking again
+    pub dead_for_ever: bool,
     pub running: usize,
     pub most_running: usize,
 }
@@ -330,6 +338,9 @@ impl Runner for FakeRunner {
         let mut world = self.world.lock().unwrap();
         let state = world.places.get(design_uid).and_then(|place| record(design_uid, place));
         let nothing = Recovered::Dead { state, restored: false, in_flight: vec![], created: vec![], not_attempted: vec![] };
+        if world.dead_for_ever {
+            return Ok(world.dead.get(job).cloned().unwrap_or(nothing));
+        }
         Ok(world.dead.remove(job).unwrap_or(nothing))
     }
     async fn state(&self, design_uid: &str) -> Result<Option<Arc<StateView>>, Error> {
@@ -346,6 +357,21 @@ impl Runner for FakeRunner {
     async fn forget(&self, design_uid: &str) -> Result<(), Error> {
         self.world.lock().unwrap().places.remove(design_uid);
         Ok(())
+    }
+    async fn seize(&self, design_uid: &str, job: &str, action: Action) -> Result<Recovered, Error> {
+        self.world.lock().unwrap().dead.remove(job);
+        self.recover(design_uid, job, action, None).await
+    }
+    /// The one state that is kept is that of serial 1, with what the cloud holds.
+    async fn restore(&self, design_uid: &str, serial: u64, known: u64) -> Result<Restored, Error> {
+        let mut world = self.world.lock().unwrap();
+        let place = world.places.entry(design_uid.to_owned()).or_default();
+        if serial != 1 {
+            return Ok(Restored::Absent { kept: vec![1] });
+        }
+        place.serial = known + 1;
+        place.state = Some(place.cloud.clone());
+        Ok(Restored::Done(record(design_uid, place).expect("a state")))
     }
 }
 
@@ -365,6 +391,12 @@ impl Lookup for FakeRunner {
         let world = self.world.lock().unwrap();
         let there = world.places.get(design_uid).is_some_and(|place| place.cloud.contains(address));
         Ok(there.then(|| format!("id-{address}")))
+    }
+    async fn tagged(&self, design_uid: &str, _: Target, known_ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error> {
+        let world = self.world.lock().unwrap();
+        let cloud = world.places.get(design_uid).into_iter().flat_map(|place| place.cloud.iter());
+        let all = cloud.map(|address| (address.clone(), format!("id-{address}")));
+        Ok(all.filter(|(_, id)| !known_ids.contains(id)).collect())
     }
 }
 

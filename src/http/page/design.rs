@@ -13,6 +13,7 @@ use super::words::{Say, Word};
 use crate::api::condition::{self, READY};
 use crate::api::design::{ApprovalPolicy, Component, DesignStatus, Findings, Health, LastFailure, Target};
 use crate::api::{Design, Reason, TerraformJob, Time};
+use crate::services::export::What;
 
 /// Outputs shown; a design has a handful.
 const MOST_OUTPUTS: usize = 40;
@@ -135,6 +136,13 @@ fn picture(say: Say, view: &DesignView) -> Markup {
             header.row { h2 #diagram-head { (say.word(Word::Diagram)) } @if !spec.components.is_empty() { a.small href=(address) { (say.word(Word::DiagramOpen)) } } }
             @if spec.components.is_empty() { p.mute { (say.word(Word::NoComponents)) } } @else {
                 figure tabindex="0" aria-labelledby="diagram-head" { img src=(address) alt=(say.fill(Word::DiagramAlt, &values)); }
+                p.downloads.small {
+                    span.mute { (say.word(Word::Downloads)) } " "
+                    @for (what, word) in [
+                        (What::Summary, Word::ExportSummary), (What::Mermaid, Word::ExportMermaid), (What::Svg, Word::ExportSvg),
+                        (What::Terraform, Word::ExportTerraform), (What::All, Word::ExportAll),
+                    ] { a href=(format!("/designs/{name}/exports/{}", what.file())) download { (say.word(word)) } " " }
+                }
                 details #components { summary { (say.word(Word::AsList)) } (tree(say, view)) }
             }
         }

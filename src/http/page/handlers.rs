@@ -14,6 +14,7 @@ use super::words::{Say, Word};
 use super::{Page, act, design, history, list, plan, read, request};
 use crate::api::approval::Role;
 use crate::api::session::Language;
+use crate::services::Code;
 
 /// Most bytes of a form: a token or a reason of a kibibyte, percent-encoded.
 const FORM_LIMIT: usize = 16 * 1024;
@@ -204,6 +205,21 @@ pub(super) async fn diagram(State(page): Shared, Path(name): Path<String>, heade
     // the sheet inside the picture has no nonce; scripts and everything from elsewhere stay shut out
     guard(&mut response, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox");
     response
+}
+
+pub(super) async fn export(State(page): Shared, Path((name, file)): Path<(String, String)>, headers: HeaderMap, uri: Uri) -> Response {
+    let visitor = Visitor::of(&page, headers, uri);
+    if visitor.session.is_none() {
+        return visitor.to_login();
+    }
+    match crate::http::exports::answer(&page.parts.reader.services, &name, &file).await {
+        Ok(mut response) => {
+            guard(&mut response, "default-src 'none'; sandbox");
+            response
+        }
+        Err(error) if error.code == Code::SessionNotFound || error.code == Code::InvalidArgument => visitor.failed(&read::Error::NotFound),
+        Err(error) => visitor.failed(&read::Error::Service(error)),
+    }
 }
 
 pub(super) async fn plan_resource(State(page): Shared, Path(name): Path<String>, headers: HeaderMap, uri: Uri) -> Response {

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `GET /` | anybody gets the form to sign in; signed in: the designs |
 //! | `POST /login`, `POST /logout` | anybody with our form |
-//! | `GET /designs/{name}`, `…/plan?address=`, `…/jobs/{job}`, `…/diagram.svg` | signed in |
+//! | `GET /designs/{name}`, `…/plan?address=`, `…/jobs/{job}`, `…/diagram.svg`, `…/exports/{file}` | signed in |
 //! | `POST /designs/{name}/approve`, `…/refuse`, `…/replan` | approver |
 //! | `GET /favicon.svg` | anybody |
 
@@ -83,6 +83,7 @@ pub(super) fn router(parts: PageParts, credentials: Arc<Credentials>) -> Router 
         .route("/designs/{name}", get(handlers::design))
         .route("/designs/{name}/diagram.svg", get(handlers::diagram))
         .route("/designs/{name}/plan", get(handlers::plan_resource))
+        .route("/designs/{name}/exports/{file}", get(handlers::export))
         .route("/designs/{name}/jobs/{job}", get(handlers::job))
         .route("/designs/{name}/approve", post(handlers::approve))
         .route("/designs/{name}/refuse", post(handlers::refuse))

@@ -56,6 +56,12 @@ words! {
     NothingBuilt: "nothing yet", "なし";
     Conversation: "In conversation, no design yet", "ヒアリング中(設計はまだありません)";
     Unreadable: "This document cannot be read: {why}", "この文書は読み取れません: {why}";
+    Downloads: "Download:", "ダウンロード:";
+    ExportSummary: "summary", "要約";
+    ExportMermaid: "Mermaid", "Mermaid";
+    ExportSvg: "SVG", "SVG";
+    ExportTerraform: "Terraform (zip)", "Terraform(zip)";
+    ExportAll: "everything (tar.gz)", "すべて(tar.gz)";
     Earlier: "Earlier", "前へ";
     Later: "More", "次へ";
     Diagram: "Architecture", "アーキテクチャ";

@@ -50,6 +50,20 @@ fn partial_networks_are_completed_and_nothing_brought_is_overridden() {
             "only the service gateway was missing: no private workload without a way to OCI services",
         ),
         (
+            vec![
+                vcn(),
+                vm(),
+                private(),
+                part("nat", "nat_gateway", json!({})),
+                part("sgw", "service_gateway", json!({})),
+                part("rt", "route_table", json!({})),
+                part("sl", "security_list", json!({})),
+            ],
+            vec![],
+            vec![],
+            "everything is there already: nothing is added",
+        ),
+        (
             vec![vcn(), part("vm", "compute", json!({"assign_public_ip": true}))],
             vec![],
             vec!["net_public", "net_public_routes", "net_igw", "net_empty_list"],
@@ -123,7 +137,7 @@ fn one_table_cannot_serve_public_and_private_subnets() {
 
 #[test]
 fn vcns_of_every_size_hold_their_subnets() {
-    for prefix in [16, 17, 18, 19, 20, 22, 23, 24, 25, 26, 27, 28] {
+    for prefix in 16..=28 {
         let (network, _) = derived(
             json!([
                 part("net", "vcn", json!({"cidr_block": format!("192.168.0.0/{prefix}")})),

@@ -16,11 +16,21 @@ pub(super) fn fill(context: &Context<'_>, value: &mut Value) {
         "oci_core_vcn" => vcn(context, value),
         "oci_core_subnet" => subnet(context, value),
         "oci_core_nat_gateway" => {
-            value.settle("nat_ip", Value::text(public_address()));
+            let reserved = context.other(value.get("public_ip_id")).map(|ip| ip.get("ip_address").clone());
+            value.settle("nat_ip", reserved.unwrap_or_else(|| Value::text(public_address())));
             value.settle("block_traffic", Value::Bool(false));
         }
         "oci_core_service_gateway" => value.settle("block_traffic", Value::Bool(false)),
-        "oci_core_public_ip" => value.settle("ip_address", Value::text(public_address())),
+        "oci_core_public_ip" => {
+            value.settle("ip_address", Value::text(public_address()));
+            let state = if value.get("private_ip_id").as_str().is_some() { "ASSIGNED" } else { "UNASSIGNED" };
+            value.settle("state", Value::text(state));
+        }
+        "oci_core_local_peering_gateway" | "oci_core_remote_peering_connection" => {
+            // The end that names the other one joins the two; the other waits until then.
+            let status = if value.get("peer_id").as_str().is_some() { "PEERED" } else { "NEW" };
+            value.settle("peering_status", Value::text(status));
+        }
         "oci_core_network_security_group_security_rule" => {
             // The service answers with empty text for the side that a rule does not have.
             for name in ["description", "source", "source_type", "destination", "destination_type"] {
@@ -147,7 +157,8 @@ pub(crate) fn public_address() -> String {
 pub(super) fn balancer(context: &Context<'_>, value: &mut Value, subnet_id: &str) {
     let private = value.get("is_private").as_bool().unwrap_or(false);
     let mut addresses = Addresses::of(context.state, subnet_id);
-    let address = if private { addresses.next() } else { Some(public_address()) };
+    let reserved = context.other(value.at("reserved_ips.0.id")).and_then(|ip| ip.get("ip_address").as_str().map(str::to_owned));
+    let address = if private { addresses.next() } else { reserved.or_else(|| Some(public_address())) };
     let Some(address) = address else { return };
     if context.resource_type == "oci_network_load_balancer_network_load_balancer" {
         put_json(context, value, "ip_addresses", &json!([{"ip_address": address, "ip_version": "IPV4", "is_public": !private}]));

@@ -17,6 +17,7 @@ use super::{Cloud, CloudResource};
 mod faults;
 mod life;
 mod process;
+mod random;
 mod services;
 
 const DEADLINE: Duration = Duration::from_secs(60);

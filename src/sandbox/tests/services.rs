@@ -40,39 +40,46 @@ impl Draft {
 
     /// The design with other values: of every key of every workload one that the judge takes beside the others.
     fn edited(&self) -> Draft {
-        let mut draft = self.clone();
-        for at in 0..draft.components.len() {
-            let service = CATALOG.service(draft.components[at]["service_type"].as_str().unwrap()).unwrap();
+        let mut edits = Vec::new();
+        for (at, component) in self.components.iter().enumerate() {
+            let service = CATALOG.service(component["service_type"].as_str().unwrap()).unwrap();
             let stays = stays(service);
-            for (key, schema) in service.config.iter().filter(|(key, _)| service.network.is_none() && !stays.contains(*key)) {
-                let Some(other) = other_value(schema) else { continue };
-                let mut with = draft.clone();
-                with.components[at]["config"][key] = other;
-                if judge(&with.spec()).design.is_some() {
-                    draft = with;
-                }
-            }
+            let keys = service.config.iter().filter(|(key, _)| service.network.is_none() && !stays.contains(*key));
+            edits.extend(keys.filter_map(|(key, schema)| Some((at, key, other_value(schema)?))));
         }
+        let mut draft = self.clone();
+        let edit = |draft: &mut Draft, (at, key, value): &(usize, &str, Json)| draft.components[*at]["config"][*key] = value.clone();
+        draft.take(&edits, &edit, &|draft| judge(&draft.spec()).design.is_some());
         draft
     }
 
     /// Adds every connection that the catalogue allows between two of the types, unless the judge refuses it beside the
     /// others or it makes a circle. How many were added.
     fn connect_everything(&mut self) -> usize {
-        let mut added = 0;
+        let mut possible = Vec::new();
         for service in CATALOG.services() {
             for (name, targets) in service.connections.iter().filter(|(name, _)| *name != crate::catalog::DEPENDS_ON) {
                 for target in targets.iter().filter(|target| **target != service.service_type) {
-                    let mut with = self.clone();
-                    with.connections.push(json!({"source_id": service.service_type, "target_id": target, "connection_type": name}));
-                    if with.rendered().is_some() {
-                        *self = with;
-                        added += 1;
-                    }
+                    possible.push(json!({"source_id": service.service_type, "target_id": target, "connection_type": name}));
                 }
             }
         }
-        added
+        let before = self.connections.len();
+        self.take(&possible, &|draft, connection| draft.connections.push(connection.clone()), &|draft| draft.rendered().is_some());
+        self.connections.len() - before
+    }
+
+    /// Makes the edits that are accepted beside those before them. Many at once: a half that is refused is halved again.
+    fn take<T>(&mut self, edits: &[T], edit: &dyn Fn(&mut Draft, &T), accepted: &dyn Fn(&Draft) -> bool) {
+        let mut with = self.clone();
+        edits.iter().for_each(|one| edit(&mut with, one));
+        if accepted(&with) {
+            *self = with;
+        } else if edits.len() > 1 {
+            let (first, second) = edits.split_at(edits.len() / 2);
+            self.take(first, edit, accepted);
+            self.take(second, edit, accepted);
+        }
     }
 }
 
@@ -123,7 +130,7 @@ fn lives(rendered: &Rendered, edited: Option<&Rendered>) {
     assert_eq!(world.cloud().list().unwrap(), []);
 }
 
-fn write(world: &World, rendered: &Rendered) {
+pub(super) fn write(world: &World, rendered: &Rendered) {
     for (name, text) in &rendered.files {
         world.write(name, text);
     }
@@ -178,6 +185,44 @@ fn several_vcns_with_every_kind_of_joint_are_applied_unchanged_and_destroyed() {
     let rendered = several_vcns().rendered().expect("joints of every kind are a design");
     assert!(rendered.files["network.tf"].contains("network_entity_id = oci_core_drg_attachment.at_one.drg_id"));
     lives(&rendered, None);
+}
+
+#[test]
+fn a_reserved_address_is_the_one_that_what_it_is_attached_to_has() {
+    let part = |id: &str, kind: &str| json!({"id": id, "service_type": kind, "config": {}});
+    let link = |source: &str, target: &str| json!({"source_id": source, "target_id": target, "connection_type": "attached_to"});
+    let draft = Draft {
+        components: vec![
+            part("net", "vcn"),
+            part("vm", "compute"),
+            part("lb", "loadbalancer"),
+            part("nat", "nat_gateway"),
+            part("ip_vm", "reserved_ip"),
+            part("ip_lb", "reserved_ip"),
+            part("ip_nat", "reserved_ip"),
+        ],
+        connections: vec![
+            link("ip_vm", "vm"),
+            link("ip_lb", "lb"),
+            link("ip_nat", "nat"),
+            json!({"source_id": "lb", "target_id": "vm", "connection_type": "http"}),
+        ],
+    };
+    let rendered = draft.rendered().unwrap();
+    let world = World::new();
+    rendered.files.iter().for_each(|(name, text)| world.write(name, text));
+    world.write("terraform.tfvars.json", &json!(rendered.variables).to_string());
+    world.apply();
+    world.expect_no_changes();
+    let addresses = world.resources("oci_core_public_ip");
+    let of = |name: &str| addresses.iter().find(|ip| ip.text("display_name") == Some(name)).unwrap();
+    assert_eq!(world.resources("oci_core_nat_gateway")[0].text("nat_ip"), of("ip_nat").text("ip_address"));
+    let balancer = world.resources("oci_load_balancer_load_balancer").remove(0);
+    assert_eq!(balancer.attributes["ip_address_details"][0]["ip_address"], json!(of("ip_lb").text("ip_address")));
+    assert!(of("ip_vm").text("private_ip_id").is_some_and(|id| id.starts_with("ocid1.privateip.")));
+    assert_eq!(of("ip_vm").text("state"), Some("ASSIGNED"));
+    let vm = world.resources("oci_core_instance").remove(0);
+    assert_eq!(vm.attributes["create_vnic_details"][0]["assign_public_ip"], "false", "one address, one public address");
 }
 
 #[test]

@@ -179,6 +179,7 @@ pub fn input(uid: &str, job: &str, action: Action, text: &str, expected_state: O
         plan: None,
         imports: BTreeMap::new(),
         types: BTreeSet::new(),
+        trace: None,
         plan_ttl_seconds: 3600,
     }
 }

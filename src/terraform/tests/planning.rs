@@ -206,3 +206,50 @@ async fn a_run_that_floods_its_output_is_stopped_and_its_log_stays_bounded() {
     assert!(bench.log("u1", "apply").len() < 25_000);
     assert!(bench.log("u1", "apply").contains("lines are left out here"));
 }
+
+/// A zip as a provider mirror holds it; the "provider" is a program that runs for as long as it is told.
+fn packed_provider(mirror: &std::path::Path) {
+    use std::io::Write;
+    let place = mirror.join("registry.terraform.io/acme/fake");
+    std::fs::create_dir_all(&place).unwrap();
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(place.join("terraform-provider-fake_1.0.0_linux_amd64.zip")).unwrap());
+    let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+    zip.start_file("terraform-provider-fake_v1.0.0", options).unwrap();
+    zip.write_all(&std::fs::read("/bin/sleep").unwrap()).unwrap();
+    zip.finish().unwrap();
+}
+
+fn files_below(directory: &std::path::Path, name: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files_below(&entry.path(), name),
+            Ok(kind) if kind.is_file() && entry.file_name().to_string_lossy().starts_with(name) => vec![entry.path()],
+            _ => vec![],
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn many_designs_share_one_copy_of_a_provider_also_while_it_runs() {
+    let mirror = tempfile::tempdir().unwrap();
+    packed_provider(mirror.path());
+    let cli_config = format!("provider_installation {{\n  filesystem_mirror {{\n    path = {:?}\n  }}\n}}\n", mirror.path());
+    let bench = Bench::with(|options| options.cli_config = cli_config);
+    let text =
+        "terraform {\n  required_providers {\n    fake = {\n      source = \"acme/fake\"\n    }\n  }\n}\nresource \"fake_thing\" \"a\" {}";
+    // what is planned afterwards fails, because the provider speaks no protocol; init is what is looked at
+    let init = async |uid: &str| {
+        let done = bench.run(bench.input(uid, "plan", Action::Plan, text).await).await.unwrap();
+        let marker = bench.work(uid).join(".galley/init.sha256");
+        assert!(marker.exists(), "{uid}: init failed: {done:?}");
+    };
+    init("u0").await;
+    let copies = files_below(bench.directory.path(), "terraform-provider-fake");
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    let running = crate::process::spawn(crate::process::Command::new(&copies[0]).args(["60"])).await.unwrap();
+    futures::join!(init("u1"), init("u2"), init("u3"), init("u4"));
+    assert_eq!(running.try_wait(), None, "the copy that runs is left alone");
+    running.signal(crate::process::Signal::SIGKILL).unwrap();
+    assert_eq!(files_below(bench.directory.path(), "terraform-provider-fake"), copies, "still one copy on disk");
+}

@@ -182,6 +182,51 @@ async fn a_spawn_that_fails_leaves_nothing_that_looks_like_an_apply() {
 }
 
 #[tokio::test]
+async fn an_earlier_state_that_is_put_back_is_the_newest_and_one_that_is_not_kept_is_answered_with_those_that_are() {
+    let bench = Bench::new();
+    bench.applied("u1", &slow_chain(2, "0")).await;
+    let before = bench.runner.state("u1").await.unwrap().unwrap();
+    let Restored::Absent { kept } = bench.runner.restore("u1", 999, 0).await.unwrap() else { panic!("there is no serial 999") };
+    assert!(kept.contains(&before.record.serial) && kept.len() > 1, "{kept:?}");
+    let Restored::Done(record) = bench.runner.restore("u1", kept[0], before.record.serial).await.unwrap() else { panic!("it is kept") };
+    assert!(record.serial > before.record.serial && record.resources < before.record.resources, "{record:?} {:?}", before.record);
+    assert_eq!(record.lineage, before.record.lineage);
+    let after = bench.runner.state("u1").await.unwrap().unwrap();
+    assert_eq!(after.record, record, "file and mirror agree");
+    std::fs::write(bench.work("u1").join("terraform.tfstate"), b"{").unwrap();
+    let Restored::Done(again) = bench.runner.restore("u1", before.record.serial, record.serial).await.unwrap() else {
+        panic!("it is kept")
+    };
+    assert_eq!(
+        (again.resources, bench.runner.state("u1").await.unwrap().unwrap().record.serial),
+        (2, record.serial + 1),
+        "also over a torn file"
+    );
+}
+
+#[tokio::test]
+async fn what_a_person_takes_as_dead_is_accounted_for_and_what_works_here_is_not_dead() {
+    let bench = Bench::new();
+    bench.applied("u1", &slow_chain(1, "0")).await;
+    let elsewhere = Owner { host: "elsewhere".into(), boot_id: "b".into(), pid: Some(1), start_time: Some(1), epoch: 1 };
+    let found = bench.runner.recover("u1", "apply", Action::Apply, Some(&elsewhere)).await.unwrap();
+    assert_eq!(found, Recovered::OwnerUnknown, "another host cannot be asked");
+    let mut command = process::Command::new("/bin/sleep").args(["60"]).cwd(bench.work("u1")).envs([("GALLEY_TERRAFORM", "1")]);
+    command.lifetime = process::Lifetime::Detached;
+    let works = process::spawn(command).await.unwrap();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while bench.runner.seize("u1", "apply", Action::Apply).await.unwrap() != Recovered::StillAlive {
+        assert!(tokio::time::Instant::now() < deadline, "a process that works here is seen");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.runner.restore("u1", 0, 0).await.unwrap(), Restored::InUse);
+    works.signal(Signal::SIGKILL).unwrap();
+    works.wait().await;
+    let seized = bench.runner.seize("u1", "apply", Action::Apply).await.unwrap();
+    assert!(matches!(&seized, Recovered::Dead { state: Some(state), .. } if state.resources == 1), "{seized:?}");
+}
+
+#[tokio::test]
 async fn a_plan_that_ignores_every_signal_is_killed_soon_after_its_server_died() {
     let scripts = tempfile::tempdir().unwrap();
     let wrapper =

@@ -103,7 +103,8 @@ fn what_the_derived_network_makes_impossible_stays_impossible() {
         // 400: must be a public subnet if public ip enabled.
         assert_eq!(at(Some("endpoint")).public, endpoint == "public", "{endpoint} {subnet_is_private}");
         // Node(s) register timeout: 6443 and 12250 to the control plane, 10250 back, path MTU discovery.
-        let ports = |nsg: &Option<String>, port: u16| network.rules.iter().any(|r| Some(&r.nsg) == nsg.as_ref() && r.ports == Some((port, port)));
+        let ports =
+            |nsg: &Option<String>, port: u16| network.rules.iter().any(|r| Some(&r.nsg) == nsg.as_ref() && r.ports == Some((port, port)));
         for (place, port) in [(Some("endpoint"), 6443), (Some("endpoint"), 12250), (Some("endpoint"), 10250), (None, 6443), (None, 12250)] {
             assert!(ports(&at(place).nsg, port), "{place:?} {port}");
         }

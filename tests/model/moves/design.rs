@@ -114,6 +114,8 @@ impl World {
                 };
                 status = settle(&status, job, &with);
             }
+            // nobody intervenes in the model: desired() never asks for it
+            Decision::Rescue => {}
             Decision::DropIntent => status = drop_intent(&status),
             Decision::CancelJob { .. } => {
                 let Job::There(job) = &looked.job else { return };
