@@ -227,13 +227,13 @@ pub fn launch(ctx: &Arc<Ctx>, jobs: Vec<String>) {
             async move {
                 let ended = Box::pin(run::run(&task_ctx, &name, token)).await;
                 let failed = ended.as_ref().is_err_and(|error| !error.is_conflict());
-                if let Err(error) = ended {
-                    if failed {
-                        tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered");
-                    } else {
-                        // its own reconcile wrote why it waits in the moment in which it was started: it is offered again
+                match &ended {
+                    Ok(()) => {}
+                    // its own reconcile wrote why it waits in the moment in which it was started: it is offered again
+                    Err(error) if error.is_conflict() => {
                         tracing::debug!(error = %error.chain(), "the job was written while it was about to start; again");
                     }
+                    Err(error) => tracing::error!(error = %error.chain(), "the job could not be recorded; it is recovered"),
                 }
                 task_ctx.running.leave(&name);
                 launch(&task_ctx, done(&task_ctx, &name));
