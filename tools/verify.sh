@@ -18,8 +18,9 @@ step "tools" tools/fetch.sh terraform kubectl cargo-deny llvm
 rustc --version
 cargo --version
 git --version
-"${GALLEY_TERRAFORM_BIN:-terraform}" version | head -1
-.cache/bin/kubectl version --client | head -1
+# sed reads to the end: a reader that leaves early makes the writer fail, and pipefail the whole run
+"${GALLEY_TERRAFORM_BIN:-terraform}" version | sed -n 1p
+.cache/bin/kubectl version --client | sed -n 1p
 echo "Helm $(.cache/bin/helm version --short)"
 
 step "lint" make --no-print-directory lint-code
