@@ -99,9 +99,10 @@ async fn an_explicit_request_during_an_apply_is_refused_with_job_kind_and_age_an
 async fn a_background_drift_check_is_cancelled_for_the_person() {
     let mut world = World::start().await;
     let name = world.create(large()).await;
-    world.edit(&name, json!({"policy": {"driftIntervalSeconds": 3600}})).await;
+    // the shortest interval: overdue checks are spread over half of one after a start
+    world.edit(&name, json!({"policy": {"driftIntervalSeconds": 60}})).await;
     world.apply(&name).await;
-    // two hours pass while the server is down: the check is due at the start
+    // two hours pass while the server is down: the check is overdue at the start
     world.stop().await;
     let uid_path = world.data_dir();
     let changed = age(&uid_path, &name);
