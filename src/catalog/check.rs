@@ -1,9 +1,9 @@
 //! Checks one service file against itself: defaults fit their schema, every config key is used, every reference resolves.
 //! Takes the text only to name the line. No IO.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::Error;
@@ -48,14 +48,22 @@ fn each_of(value: &Value) -> Vec<&Value> {
     value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
 }
 
+/// Bytes a compiled pattern may take. A repetition of thousands of a class that reaches over all of Unicode takes
+/// megabytes and milliseconds at every start; a length is what it means, and what it is written as.
+const PATTERN_BYTES: usize = 1 << 19;
+
+/// The pattern as it is matched: against the whole text.
+fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_BYTES).build()
+}
+
 /// Whether a value contradicts the schema of its own key.
-fn is_outside(key: &ConfigKey, value: &Value) -> bool {
+fn is_outside(key: &ConfigKey, pattern: Option<&Regex>, value: &Value) -> bool {
     let number = value.as_f64();
-    let pattern = || key.pattern.as_ref().and_then(|p| Regex::new(&format!("^(?:{p})$")).ok());
     !key.choices.is_empty() && !key.choices.contains(value)
         || key.minimum.zip(number).is_some_and(|(least, n)| n < least)
         || key.maximum.zip(number).is_some_and(|(most, n)| n > most)
-        || value.as_str().is_some_and(|text| pattern().is_some_and(|regex| !regex.is_match(text)))
+        || value.as_str().is_some_and(|text| pattern.is_some_and(|regex| !regex.is_match(text)))
 }
 
 /// Variable with the OCID of the tenancy, which the home region is looked up by.
@@ -66,11 +74,12 @@ struct Check<'a> {
     text: &'a str,
     service: &'a Service,
     used: BTreeSet<String>,
+    patterns: &'a mut BTreeMap<String, Regex>,
 }
 
-/// Checks a service.
-pub(super) fn service(file: &str, text: &str, service: &Service) -> Result<(), Error> {
-    let mut check = Check { file, text, service, used: BTreeSet::new() };
+/// Checks a service; its patterns are compiled into `patterns`, each once.
+pub(super) fn service(file: &str, text: &str, service: &Service, patterns: &mut BTreeMap<String, Regex>) -> Result<(), Error> {
+    let mut check = Check { file, text, service, used: BTreeSet::new(), patterns };
     for (name, key) in service.config.iter() {
         check.key(name, key)?;
     }
@@ -114,10 +123,17 @@ impl Check<'_> {
 
     fn key(&mut self, name: &str, key: &ConfigKey) -> Result<(), Error> {
         let path = ["config", name];
-        if let Some(pattern) = &key.pattern
-            && let Err(error) = Regex::new(&format!("^(?:{pattern})$"))
-        {
-            return self.fail(&path, format!("config key `{name}`: pattern is not a regular expression: {error}"));
+        if let Some(pattern) = key.pattern.as_ref().filter(|pattern| !self.patterns.contains_key(*pattern)) {
+            match compiled(pattern) {
+                Ok(regex) => self.patterns.insert(pattern.clone(), regex),
+                Err(regex::Error::CompiledTooBig(most)) => {
+                    let message = format!(
+                        "config key `{name}`: compiled, the pattern takes more than {most} bytes: bound the length with max_length, or max_item_length in a list, and not with a repetition"
+                    );
+                    return self.fail(&path, message);
+                }
+                Err(error) => return self.fail(&path, format!("config key `{name}`: pattern is not a regular expression: {error}")),
+            };
         }
         let defaults = || key.default.iter().chain(key.default_when.iter().map(|d| &d.value)).chain(&key.examples);
         let one = match key.value_type {
@@ -129,7 +145,8 @@ impl Check<'_> {
         if let Some((wanted, value)) = typed.into_iter().find(|(wanted, value)| !has_type(*wanted, value)) {
             return self.fail(&path, format!("config key `{name}`: {value} is not of type {wanted:?}"));
         }
-        if let Some(value) = defaults().flat_map(each_of).find(|value| is_outside(key, value)) {
+        let pattern = key.pattern.as_ref().and_then(|pattern| self.patterns.get(pattern));
+        if let Some(value) = defaults().flat_map(each_of).find(|value| is_outside(key, pattern, value)) {
             return self
                 .fail(&path, format!("config key `{name}`: default or example {value} is outside its own choices, range or pattern"));
         }

@@ -88,14 +88,7 @@ impl Catalog {
         let mut patterns = BTreeMap::new();
         for (file, text) in files {
             let service = read(file, text)?;
-            check::service(file, text, &service)?;
-            for (_, key) in service.config.iter() {
-                if let Some(pattern) = &key.pattern
-                    && let Ok(regex) = Regex::new(&format!("^(?:{pattern})$"))
-                {
-                    patterns.insert(pattern.clone(), regex);
-                }
-            }
+            check::service(file, text, &service, &mut patterns)?;
             let service_type = service.service_type.clone();
             if let Some((first, _)) = sources.get(&service_type) {
                 return Err(Error::Twice { service_type, first: first.clone(), second: file.to_owned() });

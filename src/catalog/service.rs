@@ -461,6 +461,8 @@ pub struct ConfigKey {
     pub format: Option<Format>,
     /// most characters of a text, most members of a list
     pub max_length: Option<usize>,
+    /// most characters of each member of a list of texts
+    pub max_item_length: Option<usize>,
     /// whether a design must say it
     #[serde(default)]
     pub required: bool,

@@ -73,6 +73,12 @@ fn a_faulty_file_is_refused_with_file_and_line() {
         ("    arguments:", "    in_turn: true\n    arguments:", "`for_each`", "one resource alone takes no turns"),
         ("    arguments:", "    home_region: true\n    arguments:", "`tenancy_ocid`", "a home region of no tenancy"),
         ("{ config: size, as: string }", "{ config: size, item: host }", "`peer`", "an item of no connection"),
+        (
+            "type: integer\n    default: 1\n    choices: [1, 2]\n",
+            "type: string\n    pattern: \"[^x]{3,4096}\"\n",
+            "line 7: config key `size`: compiled, the pattern takes more than",
+            "a length written as a repetition costs megabytes at every start",
+        ),
         ("resources:", "limits: [{ service: vcn, limit: vcn-count, amount: one }]\nresources:", "a number", "an amount that is none"),
         ("resources:", "limits: [{ service: vcn, limit: VCN count, amount: 1 }]\nresources:", "lower-case", "a name no limit has"),
         ("    default: 1\n", "    default: 1\n    examples: [3]\n", "line 7", "an example outside the choices"),

@@ -241,8 +241,10 @@ fn config_key(key: &ConfigKey, language: Language) -> Value {
             view.insert(name.into(), Value::from(clip(text, 120)));
         }
     }
-    if let Some(most) = key.max_length {
-        view.insert("max_length".into(), json!(most));
+    for (name, most) in [("max_length", key.max_length), ("max_item_length", key.max_item_length)] {
+        if let Some(most) = most {
+            view.insert(name.into(), json!(most));
+        }
     }
     for (name, flag) in [("required", key.required), ("unique", key.unique)] {
         if flag {

@@ -191,6 +191,16 @@ fn in_range(key: &str, schema: &ConfigKey, value: &Value, path: &str, findings: 
         findings.error("config.length", path, text).add();
         return false;
     }
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let long = schema.max_item_length.zip(items.iter().filter_map(Value::as_str).map(|text| text.chars().count()).max());
+    if let Some((most, length)) = long.filter(|(most, length)| length > most) {
+        let text = both(
+            format!("{key} の各項目は {most} 文字までです ({length})"),
+            format!("each item of {key} has at most {most} characters, not {length}"),
+        );
+        findings.error("config.length", path, text).add();
+        return false;
+    }
     true
 }
 

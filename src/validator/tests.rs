@@ -66,6 +66,12 @@ fn every_wrong_component_is_one_finding_with_path_and_what_is_allowed() {
             "Public key",
         ),
         (
+            json!({"id": "x", "service_type": "policy", "config": {"statements": [format!("Allow {}", "x".repeat(1003))]}}),
+            "config.length",
+            "components[x].config.statements",
+            "",
+        ),
+        (
             json!({"id": "x", "service_type": "compute", "config": {"public_ports": [0]}}),
             "config.range",
             "components[x].config.public_ports",
