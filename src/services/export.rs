@@ -178,7 +178,7 @@ impl Services {
             // A model reads no drawing: its source comes when it is asked for.
             (What::Svg, _) => input.cursor.is_some().then_some(body),
             (What::Terraform, file) => {
-                let files = self.rendered(&session, &design)?.files;
+                let files = super::exporters::terraform_files(self, &session, &design)?;
                 export.files = files.iter().map(|(name, text)| (name.clone(), text.len())).collect();
                 file.as_ref().map(|file| terraform_file(files, file, language)).transpose()?
             }

@@ -9,7 +9,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::archive::{Caps, Error, check_name, read_tar_gz, read_zip, tar_gz, zip};
-use super::tests::{file, verification};
+use super::tests::verification;
 use super::{all_tar_gz, terraform_zip};
 use crate::render::tests::rendered;
 
@@ -142,10 +142,11 @@ fn broken_bytes_and_other_content_are_errors() {
 
 #[test]
 fn the_terraform_archive_stands_alone_for_terraform_1_5() {
-    let out = rendered(&file("compute-adb-verify.json"));
-    let inside = read_zip(&terraform_zip(&out.files).unwrap(), Caps::default()).unwrap();
-    assert_eq!(inside.len(), out.files.len() + 1);
-    assert!(inside["README.md"].contains("terraform init"));
+    let scene = verification();
+    let out = rendered(&scene.spec);
+    let inside = read_zip(&terraform_zip(&scene.subject(), &out.files).unwrap(), Caps::default()).unwrap();
+    assert_eq!(inside.len(), out.files.len() + 2, "README.md and schema.yaml beside the files: {:?}", inside.keys());
+    assert!(inside["README.md"].contains("terraform init") && inside["README.md"].contains("Resource Manager"));
     let tf: Vec<(&String, &String)> = inside.iter().filter(|(name, _)| name.ends_with(".tf")).collect();
     assert!(tf.iter().any(|(_, text)| text.contains("required_version = \">= 1.5.0\"")));
     for (name, text) in tf {
@@ -163,9 +164,10 @@ fn everything_is_one_archive_with_the_terraform_in_a_folder() {
     let scene = verification();
     let out = rendered(&scene.spec);
     let inside = read_tar_gz(&all_tar_gz(&scene.subject(), Some(&out.files)).unwrap(), Caps::default()).unwrap();
-    for name in ["summary.md", "diagram.mmd", "diagram.svg", "terraform/main.tf", "terraform/README.md"] {
+    for name in ["summary.md", "diagram.mmd", "diagram.svg", "terraform/main.tf", "terraform/README.md", "terraform/schema.yaml"] {
         assert!(inside.contains_key(name), "{name} not in {:?}", inside.keys());
     }
+    assert!(inside["summary.md"].contains("](diagram.svg)"), "the summary shows the picture beside it");
     let without = read_tar_gz(&all_tar_gz(&scene.subject(), None).unwrap(), Caps::default()).unwrap();
     assert_eq!(without.keys().collect::<Vec<_>>(), ["diagram.mmd", "diagram.svg", "summary.md"]);
 }

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use super::Subject;
-use super::model::{Category, Chart, Node, Subnet, chart};
+use super::chart::chart;
+use super::model::{Category, Chart, Node, Subnet};
 use super::text::mermaid as escape;
 use crate::catalog::service::SubnetTier;
 
@@ -70,7 +71,13 @@ fn card(out: &mut String, depth: usize, node: &Node) {
         Category::Database | Category::Storage => format!("n{key}[(\"{label}\")]"),
         Category::Messaging => format!("n{key}([\"{label}\"])"),
         Category::Network | Category::Edge => format!("n{key}{{{{\"{label}\"}}}}"),
-        Category::Routes | Category::Security | Category::Compute | Category::Containers | Category::Functions | Category::Other => {
+        Category::Routes
+        | Category::Security
+        | Category::Compute
+        | Category::Containers
+        | Category::Functions
+        | Category::Monitoring
+        | Category::Other => {
             format!("n{key}[\"{label}\"]")
         }
     };
@@ -90,6 +97,10 @@ fn styles(chart: &Chart, out: &mut String) {
             line(out, 1, &format!("class {} {class}", keys.join(",")));
         }
     }
+    // Mermaid's own colour of a box is a loud yellow: the boxes around the subnets stay in the background
+    line(out, 1, "classDef around fill:#f7f8fa,stroke:#5c6670,color:#1d1d1f");
+    let around = std::iter::once("region".to_owned()).chain(chart.vcns.iter().map(|vcn| format!("n{}", vcn.node.key)));
+    line(out, 1, &format!("class {} around", around.collect::<Vec<_>>().join(",")));
     let boxes = chart.vcns.iter().map(|vcn| &vcn.node).chain(subnets().map(|subnet| &subnet.node));
     let cards = chart.vcns.iter().flat_map(|vcn| vcn.gateways.iter().chain(&vcn.loose));
     let derived: Vec<String> = boxes.chain(cards).filter(|node| node.derived).map(|node| format!("n{}", node.key)).collect();

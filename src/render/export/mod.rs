@@ -7,8 +7,12 @@
 pub mod archive;
 #[cfg(test)]
 mod archive_tests;
+mod chart;
 mod mermaid;
 mod model;
+mod stack;
+#[cfg(test)]
+mod stack_tests;
 mod summary;
 mod svg;
 #[cfg(test)]
@@ -24,6 +28,7 @@ use crate::validator::Verdict;
 
 pub use archive::{Caps, Error};
 pub use mermaid::mermaid;
+pub use stack::stack;
 pub use summary::summary;
 pub use svg::svg;
 
@@ -64,32 +69,22 @@ impl<'a> Subject<'a> {
 }
 
 /// The Terraform files of a design as a zip that stands alone: `terraform init && terraform validate` outside Galley, or
-/// a stack of OCI Resource Manager (Terraform 1.5.7). `files` are [`super::Rendered::files`], by name. A README in both
-/// languages is added; state and secrets are not in it.
-pub fn terraform_zip(files: &BTreeMap<String, String>) -> Result<Vec<u8>, Error> {
-    archive::zip(&stack(files))
+/// a stack of OCI Resource Manager (Terraform 1.5.7). `files` are [`super::Rendered::files`], by name. State and secrets are
+/// not in it.
+pub fn terraform_zip(subject: &Subject<'_>, files: &BTreeMap<String, String>) -> Result<Vec<u8>, Error> {
+    archive::zip(&stack(subject, files))
 }
 
 /// Everything: `summary.md`, `diagram.mmd`, `diagram.svg`, and `terraform/…` when the design renders (`files`).
 pub fn all_tar_gz(subject: &Subject<'_>, files: Option<&BTreeMap<String, String>>) -> Result<Vec<u8>, Error> {
     let mut entries = BTreeMap::from([
-        ("summary.md".to_owned(), summary(subject)),
+        ("summary.md".to_owned(), summary::beside_its_picture(subject, "diagram.svg")),
         ("diagram.mmd".to_owned(), mermaid(subject)),
         ("diagram.svg".to_owned(), svg(subject)),
     ]);
-    for (name, text) in files.map(stack).unwrap_or_default() {
+    for (name, text) in files.map(|files| stack(subject, files)).unwrap_or_default() {
         archive::check_name(&name)?;
         entries.insert(format!("terraform/{name}"), text);
     }
     archive::tar_gz(&entries)
 }
-
-/// The files with their README.
-fn stack(files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let mut all = files.clone();
-    all.entry("README.md".to_owned()).or_insert_with(|| README.to_owned());
-    all
-}
-
-/// Goes into every Terraform archive. Says what a person must supply; both languages, because archives are handed on.
-const README: &str = include_str!("terraform_readme.md");

@@ -60,6 +60,11 @@ pub fn verification() -> Scene {
     Scene::new("Verification environment", Language::En, file("compute-adb-verify.json"))
 }
 
+/// Sixty components in three VCNs, 38 service types, Japanese names.
+pub fn retail() -> Scene {
+    Scene::new("全国チェーン店 基幹システム刷新(株式会社サンプル商店様)", Language::Ja, file("retail-60.json"))
+}
+
 /// A design of `count` components in `vcns` VCNs with about `count` connections, as people draw them: entries in front,
 /// applications in the middle, databases behind, services beside. `names` are used in turn.
 pub fn generated(count: usize, vcns: usize, names: &[&str]) -> DesignSpec {
@@ -150,8 +155,9 @@ fn fresh(path: &str, text: &str) {
 }
 
 #[test]
-fn the_picture_of_the_platform_in_the_documentation_is_fresh() {
+fn the_pictures_in_the_documentation_are_fresh() {
     fresh("docs/img/iot-platform-19.svg", &svg(&platform().subject()));
+    fresh("docs/img/retail-60.svg", &svg(&retail().subject()));
 }
 
 #[test]
@@ -165,7 +171,7 @@ fn every_export_of_the_same_design_is_the_same_bytes() {
                 mermaid(&subject),
                 svg(&subject),
                 all_tar_gz(&subject, Some(&files)).unwrap(),
-                terraform_zip(&files).unwrap(),
+                terraform_zip(&subject, &files).unwrap(),
             )
         };
         assert_eq!(all(), all());
@@ -225,29 +231,71 @@ fn the_summary_says_what_was_asked_what_is_there_and_where_it_stands() {
         "# Verification environment\n",
         "## Requirements\n\n- One user \\| for tests\n",
         "## Constraints\n\n- Always Free\n",
-        "| Dev Compute Instance | `vm` | ",
+        "| Compute | Dev Compute Instance | `vm` | Compute instance | Dev VCN private app | ",
         "`ocpus=1`",
-        "| Dev Compute Instance | `public` | Autonomous DB (ATP) |",
+        "| Dev Compute Instance | Autonomous DB (ATP) | `public` |",
         "## Network\n",
         "Dev VCN (`10.0.0.0/16`). Gateways: ",
         "| `10.0.1.0/24` | private | ",
         "### Routes\n",
         "`0.0.0.0/0` (anywhere)",
         "OCI services of the region",
-        "### Security group rules\n",
+        "### Traffic that is let through\n",
         "## Findings\n",
+        "No errors and no warnings.\n",
+        "### Notes\n",
+        "- Dev Compute Instance: ",
         "- Sync / health: synced / healthy\n",
         "- Plan `s-01h-p-1`: 12 to create, 0 to update, 0 to replace, 0 to delete\n",
-        "| `vm_private_ip` | `10.0.1.2` |",
+        "| Dev Compute Instance | Private IP | `vm_private_ip` | `10.0.1.2` |",
+        "## Next steps\n\n1. Try the addresses under Outputs",
     ] {
         assert!(text.contains(part), "{part:?} not in\n{text}");
     }
     scene.language = Language::Ja;
     let text = summary(&scene.subject());
-    for part in ["## 要件", "## コンポーネント", "## ネットワーク", "### ルート", "## 指摘", "## 状況", "## 出力", "作成 12、更新 0"]
-    {
+    for part in [
+        "## 要件",
+        "## コンポーネント",
+        "## ネットワーク",
+        "### ルート",
+        "## 指摘",
+        "## 状況",
+        "## 出力",
+        "作成 12、更新 0",
+        "## 次のステップ",
+    ] {
         assert!(text.contains(part), "{part:?} not in\n{text}");
     }
+}
+
+#[test]
+fn the_next_step_follows_from_where_the_design_stands() {
+    let empty = Scene::new("nothing", Language::En, DesignSpec::default());
+    let broken = Scene::new("broken", Language::En, designs::spec(&json!({ "components": [{ "id": "x", "service_type": "none" }] })));
+    let mut wanted = platform();
+    wanted.language = Language::En;
+    wanted.spec.desired_state = crate::api::design::DesiredState::Applied;
+    for (scene, step, why) in [
+        (&empty, "1. Make a first design", "there is nothing to plan"),
+        (&broken, "1. Mend the errors", "nothing can be planned before that"),
+        (&platform(), "1. 警告を確認し", "warnings are decided before anybody pays"),
+        (&wanted, "2. Wait for the plan", "it was asked for"),
+    ] {
+        let text = summary(&scene.subject());
+        assert!(text.contains(step), "{why}: {step:?} not in\n{text}");
+    }
+}
+
+#[test]
+fn traffic_is_told_once_for_both_of_its_ends_and_names_are_code_only_where_they_are_meant_to_be() {
+    let text = summary(&platform().subject());
+    assert!(text.contains("| App Cluster NSG | Transaction DB NSG | TCP 1521, TCP 1522, TCP 443 |"), "{text}");
+    assert!(text.contains("ルート表 `public_route_table` の経路"), "{text}");
+    assert!(!text.contains("\\`"), "no escaped quote is left:\n{text}");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("- ")).collect();
+    let different: std::collections::BTreeSet<&str> = rows.iter().copied().collect();
+    assert_eq!(different.len(), rows.len(), "no finding twice:\n{text}");
 }
 
 #[test]
@@ -278,7 +326,7 @@ fn mermaid_line(line: &str, first: bool) -> bool {
         format!("^ +{node}$"),
         format!(r"^ +n[0-9]+ -->\|{label}\| n[0-9]+$"),
         r"^ +classDef [a-z]+ [a-z0-9:#,\- ]+$".to_owned(),
-        r"^ +class n[0-9]+(?:,n[0-9]+)* [a-z]+$".to_owned(),
+        r"^ +class (?:region|n[0-9]+)(?:,n[0-9]+)* [a-z]+$".to_owned(),
     ];
     if first {
         return line == "flowchart TB";
@@ -322,23 +370,55 @@ fn the_mermaid_diagram_nests_region_vcn_subnet_and_labels_connections() {
     assert!(!text.contains("deployed"), "nesting says it already:\n{text}");
 }
 
+/// Every diagram these tests look at. With `GALLEY_TEST_MERMAID` they are written there, for the real parser
+/// (`tools/real-mermaid.sh`).
+fn assert_mermaid_of(name: &str, scene: &Scene) {
+    let text = mermaid(&scene.subject());
+    assert_mermaid(&text);
+    if let Some(folder) = std::env::var_os("GALLEY_TEST_MERMAID") {
+        std::fs::write(PathBuf::from(folder).join(format!("{name}.mmd")), text).unwrap();
+    }
+}
+
 #[test]
 fn hostile_names_and_empty_designs_are_valid_mermaid() {
-    assert_mermaid(&mermaid(&hostile().subject()));
-    assert_mermaid(&mermaid(&Scene::new("", Language::En, DesignSpec::default()).subject()));
+    assert_mermaid_of("platform", &platform());
+    assert_mermaid_of("retail", &retail());
+    assert_mermaid_of("verification", &verification());
+    assert_mermaid_of("hostile", &hostile());
+    assert_mermaid_of("empty", &Scene::new("", Language::En, DesignSpec::default()));
     let one = designs::spec(&json!({ "components": [{ "id": "v", "service_type": "vcn" }, { "id": "v", "service_type": "vcn" }] }));
-    assert_mermaid(&mermaid(&Scene::new("twice", Language::Ja, one).subject()));
+    assert_mermaid_of("twice", &Scene::new("twice", Language::Ja, one));
     let mut named = generated(30, 2, HOSTILE);
     for connection in &mut named.connections {
         connection.connection_type = format!("{}\"|", connection.connection_type);
     }
-    assert_mermaid(&mermaid(&Scene::new("kinds", Language::Ja, named).subject()));
+    assert_mermaid_of("kinds", &Scene::new("kinds", Language::Ja, named));
+    // each hostile name alone, as every kind of box and node that there is
+    for (at, name) in HOSTILE.iter().enumerate() {
+        let spec = json!({
+            "components": [
+                { "id": "v", "service_type": "vcn", "display_name": name },
+                { "id": "s", "service_type": "subnet", "display_name": name },
+                { "id": "vm", "service_type": "compute", "display_name": name },
+                { "id": "b", "service_type": "objectstorage", "display_name": name },
+                { "id": "q", "service_type": "streaming", "display_name": name },
+                { "id": "lb", "service_type": "loadbalancer", "display_name": name },
+            ],
+            "connections": [
+                { "source_id": "s", "target_id": "v", "connection_type": "deployed_in" },
+                { "source_id": "vm", "target_id": "s", "connection_type": "deployed_in" },
+                { "source_id": "vm", "target_id": "b", "connection_type": name },
+            ],
+        });
+        assert_mermaid_of(&format!("name-{at}"), &Scene::new(name, Language::En, designs::spec(&spec)));
+    }
 }
 
 #[test]
 fn a_design_with_unknown_types_is_drawn_whole() {
     let scene = platform();
-    let (chart, text) = (model::chart(&scene.subject()), svg(&scene.subject()));
+    let (chart, text) = (chart::chart(&scene.subject()), svg(&scene.subject()));
     let vcn = &chart.vcns[0];
     let boxes = 1 + vcn.subnets.len();
     let cards = vcn.gateways.len() + vcn.loose.len() + vcn.tables.len() + vcn.subnets.iter().map(|s| s.cards.len()).sum::<usize>();

@@ -127,8 +127,9 @@ pub fn cut(text: &str, size: u32, room: i32) -> String {
     out
 }
 
-/// The text in at most `lines` lines of a width: broken at spaces and after `-` and `_`, between wide characters, and
-/// anywhere when a word is wider than a line.
+/// The text in at most `lines` lines of a width: broken where a reader would break it (at spaces, after `-`, `_`, `/` and
+/// `・`, where the script changes) as long as everything still fits, else between wide characters, and anywhere when a word
+/// is wider than a line. No line begins with a small kana or a closing mark.
 pub fn wrap(text: &str, size: u32, room: i32, lines: usize) -> Vec<String> {
     let text = clean(text);
     let mut out: Vec<String> = Vec::new();
@@ -138,7 +139,7 @@ pub fn wrap(text: &str, size: u32, room: i32, lines: usize) -> Vec<String> {
             out.push(cut(rest, size, room));
             break;
         }
-        let end = break_at(rest, size, room);
+        let end = break_at(rest, size, room, lines - out.len() - 1);
         let (line, after) = rest.split_at(end);
         out.push(line.trim_end().to_owned());
         rest = after.trim_start();
@@ -146,18 +147,73 @@ pub fn wrap(text: &str, size: u32, room: i32, lines: usize) -> Vec<String> {
     out
 }
 
-/// Where the first line of a text ends: at least one character, at most what fits.
-fn break_at(text: &str, size: u32, room: i32) -> usize {
-    let (mut best, mut end) = (0, 0);
+/// Scripts between whose words a Japanese reader sees a seam.
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum Script {
+    Narrow,
+    Hiragana,
+    Katakana,
+    Other,
+}
+
+fn script(c: char) -> Script {
+    match c {
+        '\u{3041}'..='\u{309f}' => Script::Hiragana,
+        '\u{30a0}'..='\u{30ff}' => Script::Katakana,
+        c if c > '\u{10ff}' => Script::Other,
+        _ => Script::Narrow,
+    }
+}
+
+/// How good a break between two characters is: none, possible, where words meet.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum Seam {
+    None,
+    Possible,
+    Word,
+}
+
+fn seam(before: char, after: char) -> Seam {
+    const NEVER_FIRST: &str = "ァィゥェォッャュョヮヵヶぁぃぅぇぉっゃゅょゎー・、。，．)）」』】〉》]}!?！？:：;；々ゝゞ…";
+    const NEVER_LAST: &str = "(（「『【〈《[{";
+    match (before, after) {
+        // a number belongs to what it counts
+        ('0'..='9', ' ') | (' ', _) => return Seam::Possible,
+        (_, ' ') | ('-' | '_' | '/', _) => return Seam::Word,
+        (_, _) => {}
+    }
+    if NEVER_FIRST.contains(after) || NEVER_LAST.contains(before) {
+        return Seam::None;
+    }
+    let (one, two) = (script(before), script(after));
+    match (one, two) {
+        (Script::Narrow, Script::Narrow) => Seam::None,
+        _ if before == '・' || NEVER_LAST.contains(after) => Seam::Word,
+        // the end of a Japanese word is written in hiragana: there is a seam behind it and none in front of it
+        (_, Script::Hiragana) => Seam::Possible,
+        _ if one != two => Seam::Word,
+        _ => Seam::Possible,
+    }
+}
+
+/// Where the first line of a text ends: at least one character, at most what fits. `more` lines may follow.
+fn break_at(text: &str, size: u32, room: i32, more: usize) -> usize {
+    let (mut possible, mut word, mut end) = (0, 0, 0);
     let mut used = String::new();
     let mut before: Option<char> = None;
+    let fits = |from: usize| i64::from(width(text[from..].trim(), size)) <= i64::from(room) * i64::try_from(more).unwrap_or(i64::MAX);
     for (at, c) in text.char_indices() {
-        let wide = |c: char| c > '\u{10ff}';
-        if at > 0 && (c == ' ' || before.is_some_and(|b| matches!(b, ' ' | '-' | '_' | '/') || wide(b)) || wide(c)) {
-            best = at;
+        let seam = before.map_or(Seam::None, |before| seam(before, c));
+        if seam > Seam::None {
+            possible = at;
+        }
+        // a seam far to the left would leave most of the line empty
+        if seam == Seam::Word && width(used.trim_end(), size) * 3 >= room && fits(at) {
+            word = at;
         }
         used.push(c);
         if width(used.trim_end(), size) > room {
+            let best = if word > 0 { word } else { possible };
             return if best > 0 { best } else { end.max(at) }.max(c.len_utf8().min(text.len()));
         }
         end = at + c.len_utf8();

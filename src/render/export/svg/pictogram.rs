@@ -26,6 +26,8 @@ pub fn path(category: Category) -> &'static str {
         Category::Edge => "M2 14h8m4 0h12M14 14 26 5m-12 9 12 9M10 10h4v8h-4ZM22 4h4v4m0 12v4h-4",
         // waves
         Category::Messaging => "M2 8c4-5 8-5 12 0s8 5 12 0M2 15c4-5 8-5 12 0s8 5 12 0M2 22c4-5 8-5 12 0s8 5 12 0",
+        // a pulse on a screen
+        Category::Monitoring => "M3 5h22v15H3ZM9 25h10M7 13h4l2-5 3 9 2-4h3",
         // a box
         Category::Other => "M14 2 25 8v12l-11 6L3 20V8ZM3 8l11 6 11-6M14 14v12",
     }

@@ -1,25 +1,24 @@
 //! Lines on a raster: from any free port of one rectangle to any of the other, only horizontal and vertical, never over
-//! a card, seldom along another line. A* over the raster lines that lie between cards (and the ports on them), so that
-//! the work grows with the number of gaps and not with the number of pixels. Deterministic.
+//! a card or a title, never along a border, seldom along another line. A* over the raster lines that lie between cards (and
+//! the ports on them), so that the work grows with the number of gaps and not with the number of pixels. Deterministic.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use super::layout::{CARD_H, PITCH, Rect};
-
-/// A point of a line.
-pub type Point = (i32, i32);
+use super::layout::PITCH;
+use super::rect::{Point, Rect};
 
 /// What a change of direction costs, in pixels of detour.
 const BEND: u32 = 40;
 /// What crossing another line costs.
 const CROSSING: u32 = 25;
 /// What touching or following another line costs per raster step: a way round is nearly always better.
-const SHARED: u32 = 300;
-/// What following a box's border costs per raster step.
-const BORDER: u32 = 60;
-/// What running through a box's title costs per raster step.
-const TITLE: u32 = 200;
+const SHARED: u32 = 1500;
+/// What a pixel off the middle of a side costs where a line meets a card: a fan of lines opens from the middle.
+const OFF: u32 = 1;
+/// Beyond so many lines a way is taken that is good and not the best: a reader no longer sees the difference, and would
+/// wait seconds for it.
+const MANY: usize = 100;
 /// Most ends of one line that are tried: a box has many points on its border.
 const MAX_PORTS: usize = 64;
 
@@ -53,10 +52,11 @@ pub struct Router {
     xs: Vec<i32>,
     ys: Vec<i32>,
     blocked: Vec<bool>,
-    /// extra cost of a point for a line in that direction: 0 horizontal, 1 vertical
-    nuisance: [Vec<u32>; 2],
+    /// whether a border runs through a point: 0 horizontal, 1 vertical
+    border: [Vec<bool>; 2],
     /// whether a line runs through a point: 0 horizontal, 1 vertical
     used: [Vec<bool>; 2],
+    search: Search,
 }
 
 /// One end of a line.
@@ -68,20 +68,23 @@ pub struct End {
     pub card: bool,
 }
 
-/// Ports of a card: thirds and middle of the long sides, three points of the short ones.
-fn offsets(length: i32) -> [i32; 3] {
-    if length == CARD_H { [20, 40, 60] } else { [length / 4 / PITCH * PITCH, length / 2 / PITCH * PITCH, length * 3 / 4 / PITCH * PITCH] }
+/// Ports of one side of a card, two raster steps apart around the middle: arrow heads stand side by side.
+fn offsets(length: i32) -> Vec<i32> {
+    let middle = length / 2 / PITCH * PITCH;
+    let most = (middle / PITCH - 1) / 2;
+    (-most..=most).map(|step| middle + step * 2 * PITCH).filter(|offset| *offset <= length - PITCH).collect()
 }
 
 impl Router {
-    /// A raster over `size` around `cards`; borders of `boxes` and `titles` are to be avoided.
-    pub fn new(size: (i32, i32), cards: &[Rect], boxes: &[Rect], titles: &[Rect]) -> Router {
+    /// A raster for so many `lines` over `size` around `cards` and `titles`, across the borders of `boxes` and never along
+    /// them.
+    pub fn new(lines: usize, size: Point, cards: &[Rect], boxes: &[Rect], titles: &[Rect]) -> Router {
         // columns of cards are aligned, so inside a column only its ports matter; rows are not
         let mut columns: BTreeSet<i32> = (1..size.0 / PITCH).map(|at| at * PITCH).collect();
         for card in cards {
             columns.retain(|at| *at <= card.x || *at >= card.right());
         }
-        columns.extend(cards.iter().flat_map(|card| offsets(card.w).map(|offset| card.x + offset)));
+        columns.extend(cards.iter().flat_map(|card| offsets(card.w).into_iter().map(|offset| card.x + offset)));
         let xs: Vec<i32> = columns.into_iter().collect();
         let ys: Vec<i32> = (1..size.1 / PITCH).map(|at| at * PITCH).collect();
         let cells = xs.len() * ys.len();
@@ -89,18 +92,16 @@ impl Router {
             xs,
             ys,
             blocked: vec![false; cells],
-            nuisance: [vec![0; cells], vec![0; cells]],
+            border: [vec![false; cells], vec![false; cells]],
             used: [vec![false; cells], vec![false; cells]],
+            search: Search { haste: if lines > MANY { 2 } else { 1 }, ..Search::default() },
         };
-        for card in cards {
-            router.each(card, |router, at| router.blocked[at] = true);
-        }
-        for title in titles {
-            router.each(title, |router, at| router.nuisance.iter_mut().for_each(|n| n[at] = TITLE));
+        for rect in cards.iter().chain(titles) {
+            router.each(rect, |router, at| router.blocked[at] = true);
         }
         for frame in boxes {
             for (side, way) in frame.sides().into_iter().zip([0, 0, 1, 1]) {
-                router.each(&side, |router, at| router.nuisance[way][at] = BORDER);
+                router.each(&side, |router, at| router.border[way][at] = true);
             }
         }
         router
@@ -126,7 +127,7 @@ impl Router {
     fn ports(&self, end: &End) -> Vec<(usize, usize, Way)> {
         let Rect { x, y, w, h } = end.rect;
         let (across, down): (Vec<i32>, Vec<i32>) = if end.card {
-            (offsets(w).map(|o| x + o).to_vec(), offsets(h).map(|o| y + o).to_vec())
+            (offsets(w).into_iter().map(|o| x + o).collect(), offsets(h).into_iter().map(|o| y + o).collect())
         } else {
             let inside = |all: &[i32], from: i32, to: i32| -> Vec<i32> {
                 let points: Vec<i32> = all.iter().copied().filter(|p| from + PITCH < *p && *p < to - PITCH).collect();
@@ -168,44 +169,52 @@ impl Router {
         if self.used[across][at] {
             cost += CROSSING;
         }
-        cost + self.nuisance[along][at]
+        cost
+    }
+
+    /// What it costs to meet a card at this point instead of in the middle of its side.
+    fn off_middle(&self, end: &End, (column, row): (usize, usize), way: Way) -> u32 {
+        let middle = end.rect.middle();
+        let off = if way.horizontal() { self.ys[row].abs_diff(middle.1) } else { self.xs[column].abs_diff(middle.0) };
+        if end.card { off * OFF } else { 0 }
     }
 
     /// Draws one line: its corners from `from` to `to`, or None when there is no way (which the gaps between cards rule
     /// out for cards).
     pub fn route(&mut self, from: &End, to: &End) -> Option<Vec<Point>> {
-        let goals: Vec<(usize, usize, Way)> = self.ports(to);
-        let mut goal_at = vec![None; self.blocked.len()];
-        for (column, row, way) in &goals {
-            goal_at[self.cell(*column, *row)] = Some(*way);
+        let mut search = std::mem::take(&mut self.search);
+        search.reset(self.blocked.len() * Way::ALL.len());
+        for (column, row, way) in self.ports(to) {
+            search.goals.insert(self.cell(column, row), way);
         }
-        let cells = self.blocked.len();
-        let mut best = vec![u32::MAX; cells * 4];
-        let mut came: Vec<Option<(usize, Way)>> = vec![None; cells * 4];
-        let mut heap = BinaryHeap::new();
-        let ahead = |column: usize, row: usize| distance((self.xs[column], self.ys[row]), &to.rect);
         for (column, row, way) in self.ports(from) {
             let at = self.cell(column, row);
-            let cost = if self.used[0][at] || self.used[1][at] { SHARED } else { 0 };
+            let shared = if self.used[0][at] || self.used[1][at] { SHARED } else { 0 };
+            let cost = shared + self.off_middle(from, (column, row), way);
             // a box may be left to the inside, too
             let ways: &[Way] = if from.card { &[way] } else { &Way::ALL };
             for way in ways {
-                best[at * 4 + way.index()] = cost;
-                heap.push(Reverse((cost + ahead(column, row), cost, row, column, *way)));
+                search.reach(state(at, *way), NONE, cost, distance((self.xs[column], self.ys[row]), &to.rect));
             }
         }
-        while let Some(Reverse((_, cost, row, column, way))) = heap.pop() {
-            let at = self.cell(column, row);
-            if best[at * 4 + way.index()] < cost {
-                continue;
-            }
-            if let Some(out) = goal_at[at]
-                && came[at * 4 + way.index()].is_some()
-                && (!to.card || opposite(out) == way)
+        let line = self.find(&mut search, to).map(|end| self.finish(&search, end));
+        self.search = search;
+        line
+    }
+
+    /// A*: the state in which the goal is reached the cheapest way.
+    fn find(&self, search: &mut Search, to: &End) -> Option<usize> {
+        let columns = self.xs.len();
+        while let Some((cost, here)) = search.next() {
+            let (at, way) = (here / Way::ALL.len(), Way::ALL[here % Way::ALL.len()]);
+            let (column, row) = (at % columns, at / columns);
+            let first = search.came[here] == NONE;
+            if let Some(out) = search.goals.get(&at)
+                && !first
+                && (!to.card || opposite(*out) == way)
             {
-                return Some(self.finish(&came, at, way));
+                return Some(here);
             }
-            let first = came[at * 4 + way.index()].is_none();
             for next_way in Way::ALL {
                 let turn = next_way != way;
                 if opposite(next_way) == way || (first && turn) {
@@ -213,36 +222,38 @@ impl Router {
                 }
                 let Some((next_column, next_row)) = self.step(column, row, next_way) else { continue };
                 let next = self.cell(next_column, next_row);
-                let arrives = goal_at[next].is_some_and(|out| !to.card || opposite(out) == next_way);
-                if self.blocked[next] && !arrives {
+                let arrives = search.goals.get(&next).is_some_and(|out| !to.card || opposite(*out) == next_way);
+                let along = usize::from(!next_way.horizontal());
+                if self.blocked[next] && !arrives || self.border[along][at] && self.border[along][next] {
                     continue;
                 }
                 let mut total = cost + self.length((column, row), (next_column, next_row)) + self.burden(next, next_way);
+                if arrives {
+                    total += self.off_middle(to, (next_column, next_row), next_way);
+                }
                 if turn {
-                    total += BEND;
                     // a corner on another line looks like a junction
-                    if self.used[0][at] || self.used[1][at] {
-                        total += SHARED;
-                    }
+                    total += BEND + if self.used[0][at] || self.used[1][at] { SHARED } else { 0 };
                 }
-                let state = next * 4 + next_way.index();
-                if total < best[state] {
-                    best[state] = total;
-                    came[state] = Some((at, way));
-                    heap.push(Reverse((total + ahead(next_column, next_row), total, next_row, next_column, next_way)));
-                }
+                let ahead = distance((self.xs[next_column], self.ys[next_row]), &to.rect);
+                search.reach(state(next, next_way), u32::try_from(here).unwrap_or(NONE), total, ahead);
             }
         }
         None
     }
 
     /// Walks back, marks the points as used, and keeps the corners.
-    fn finish(&mut self, came: &[Option<(usize, Way)>], at: usize, way: Way) -> Vec<Point> {
-        let point = |router: &Router, at: usize| (router.xs[at % router.xs.len()], router.ys[at / router.xs.len()]);
+    fn finish(&mut self, search: &Search, end: usize) -> Vec<Point> {
+        let columns = self.xs.len();
+        let point = |router: &Router, at: usize| (router.xs[at % columns], router.ys[at / columns]);
+        let split = |state: usize| (state / Way::ALL.len(), Way::ALL[state % Way::ALL.len()]);
+        let (mut at, mut way) = split(end);
+        let mut here = end;
         let mut corners = vec![point(self, at)];
-        let (mut at, mut way) = (at, way);
         self.used[usize::from(!way.horizontal())][at] = true;
-        while let Some((before, before_way)) = came[at * 4 + way.index()] {
+        while search.came[here] != NONE {
+            here = search.came[here] as usize;
+            let (before, before_way) = split(here);
             self.used[usize::from(!way.horizontal())][before] = true;
             self.used[usize::from(!before_way.horizontal())][before] = true;
             if before_way != way {
@@ -254,6 +265,58 @@ impl Router {
         corners.dedup();
         corners.reverse();
         corners
+    }
+}
+
+/// No state before this one.
+const NONE: u32 = u32::MAX;
+
+/// A point of the raster reached in a direction, as a number.
+fn state(at: usize, way: Way) -> usize {
+    at * Way::ALL.len() + way.index()
+}
+
+/// What is known during one search; kept between searches for its memory.
+#[derive(Default)]
+struct Search {
+    /// how much what is ahead weighs: above 1 the first way that is found may be longer than the shortest
+    haste: u32,
+    /// least cost of each state so far
+    best: Vec<u32>,
+    /// the state before it
+    came: Vec<u32>,
+    /// where the line may end, with the way that leads out of there
+    goals: BTreeMap<usize, Way>,
+    /// lower bound of the whole line, what is still ahead of it, cost so far, state
+    open: BinaryHeap<Reverse<(u32, u32, u32, usize)>>,
+}
+
+impl Search {
+    fn reset(&mut self, states: usize) {
+        self.best.clear();
+        self.best.resize(states, u32::MAX);
+        self.came.clear();
+        self.came.resize(states, NONE);
+        self.goals.clear();
+        self.open.clear();
+    }
+
+    fn reach(&mut self, state: usize, from: u32, cost: u32, ahead: u32) {
+        if cost < self.best[state] {
+            self.best[state] = cost;
+            self.came[state] = from;
+            // of two that promise the same, the one that is nearer to its goal: half the raster is never looked at
+            self.open.push(Reverse((cost + ahead * self.haste, ahead, cost, state)));
+        }
+    }
+
+    fn next(&mut self) -> Option<(u32, usize)> {
+        while let Some(Reverse((_, _, cost, state))) = self.open.pop() {
+            if self.best[state] == cost {
+                return Some((cost, state));
+            }
+        }
+        None
     }
 }
 
