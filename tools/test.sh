@@ -32,6 +32,8 @@ status=0
 wait "$tests" || status=$?
 trap - EXIT
 
+# What a machine cannot run is said and counts as neither passed nor failed.
+sed -n 's/^SKIPPED: /SKIPPED: /p' "$log" | tee .cache/test.skipped
 # `test result: ok. 12 passed; 0 failed; 0 ignored; …`, one line for each suite.
 awk '/^test result:/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) passed += $i; if ($(i + 1) ~ /^failed/) failed += $i } }
      END { printf "%d passed, %d failed\n", passed, failed; exit (failed > 0 || passed == 0) }' "$log" | tee .cache/test.count || status=1

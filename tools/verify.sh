@@ -14,7 +14,7 @@ step() {
 # A set but missing CLI configuration makes terraform complain on every start.
 unset TF_CLI_CONFIG_FILE
 
-step "tools" tools/fetch.sh terraform kubectl cargo-deny llvm
+step "tools" tools/fetch.sh terraform kubectl cargo-deny llvm chromium
 rustc --version
 cargo --version
 git --version
@@ -22,11 +22,14 @@ git --version
 "${GALLEY_TERRAFORM_BIN:-terraform}" version | sed -n 1p
 .cache/bin/kubectl version --client | sed -n 1p
 echo "Helm $(.cache/bin/helm version --short)"
+# what the browser says on stderr is about the machine's desktop
+chromium --version 2> /dev/null || echo "no Chromium on PATH"
 
 step "lint" make --no-print-directory lint-code
 step "chart" tools/chart.sh
 # The suite includes tests/architecture.rs, tests/crds.rs and tests/documents.rs.
 step "tests" tools/test.sh --coverage
 step "coverage" tools/coverage.sh "${COVERAGE_FLOOR:-80}"
-# The closing line once more, where it is seen.
+# What was skipped and the closing line once more, where they are seen.
+cat .cache/test.skipped
 tail -1 .cache/test.count

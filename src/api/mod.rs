@@ -4,9 +4,11 @@
 //! controllers and, for approvals, stamped by the server). Types derive their CRD schema and their CEL rules, which the
 //! embedded API server and a real API server enforce from the same text. No IO and no async here, and nothing above.
 
+pub mod advice;
 pub mod approval;
 pub mod condition;
 pub mod design;
+pub mod headline;
 pub mod names;
 pub mod session;
 pub mod terraformjob;

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -128,8 +128,9 @@ pub fn architecture(file: &Value, now: &Value) -> (Map<String, Value>, Map<Strin
 
 /// `galley apply`
 pub async fn run(server: &Server, args: ApplyArgs, screen: Screen) -> Result<Exit, Failure> {
-    let text = read(&args.file, screen)?;
-    match parse(&text, &args.file.display().to_string(), screen)? {
+    let Some(path) = args.file.clone() else { return change_wish(server, args, screen).await };
+    let text = read(&path, screen)?;
+    match parse(&text, &path.display().to_string(), screen)? {
         Content::Documents(_) if args.session.is_some() || args.target.is_some() || args.desired_state.is_some() => {
             Err(Failure::new(Exit::Usage, screen.lang.text(Text::OnlyArchitecture)))
         }
@@ -144,7 +145,47 @@ pub async fn run(server: &Server, args: ApplyArgs, screen: Screen) -> Result<Exi
     }
 }
 
+/// Without a file: the design of a session is wanted in another state or place; the rest stays.
+async fn change_wish(server: &Server, args: ApplyArgs, screen: Screen) -> Result<Exit, Failure> {
+    let spec = wishes(&args);
+    let name = match &args.session {
+        Some(name) if name != "new" && !spec.is_empty() => name.clone(),
+        Some(_) | None => return Err(Failure::new(Exit::Usage, screen.lang.text(Text::NeedWhat))),
+    };
+    let kind = kinds::find("design", screen)?;
+    let api: Api<DynamicObject> = Api::namespaced_with(server.kube(As::Editor)?, NAMESPACE, &kind.resource);
+    let parameters = PatchParams { field_manager: Some("galley-cli".to_owned()), ..PatchParams::default() };
+    match api.patch(&name, &parameters, &Patch::Merge(json!({ "spec": spec }))).await {
+        Ok(design) => {
+            let mut told = Told::new(args.output, screen);
+            told.tell(Text::DocConfigured, &kind.singular, &design);
+            told.end()
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            Err(Failure::new(Exit::NotFound, screen.lang.fill(Text::NotFound, &[("kind", &"design"), ("name", &name)])))
+        }
+        Err(error) => Err(server.kube_failure(&error)),
+    }
+}
+
+/// What `--target` and `--desired-state` ask of a design.
+fn wishes(args: &ApplyArgs) -> Map<String, Value> {
+    let target = args.target.map(|target| match target {
+        TargetArg::Sandbox => "sandbox",
+        TargetArg::Oci => "oci",
+    });
+    let state = args.desired_state.map(|state| match state {
+        DesiredStateArg::Draft => "Draft",
+        DesiredStateArg::Planned => "Planned",
+        DesiredStateArg::Applied => "Applied",
+        DesiredStateArg::Destroyed => "Destroyed",
+    });
+    let named = [("target", target), ("desiredState", state)];
+    named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect()
+}
+
 async fn apply_architecture(server: &Server, file: &Value, args: ApplyArgs, screen: Screen) -> Result<Exit, Failure> {
+    let wished = wishes(&args);
     let Some(session) = args.session else { return Err(Failure::new(Exit::Usage, screen.lang.text(Text::NeedSession))) };
     let mut told = Told::new(args.output, screen);
     let now = serde_json::to_value(SystemClock.now()).unwrap_or_default();
@@ -166,26 +207,7 @@ async fn apply_architecture(server: &Server, file: &Value, args: ApplyArgs, scre
     let existing = api.get_opt(&name).await.map_err(|error| server.kube_failure(&error))?;
     let mut spec = existing.as_ref().and_then(|object| object.data["spec"].as_object().cloned()).unwrap_or_default();
     design.insert("sessionRef".to_owned(), json!(name));
-    if let Some(target) = args.target {
-        design.insert(
-            "target".to_owned(),
-            json!(match target {
-                TargetArg::Sandbox => "sandbox",
-                TargetArg::Oci => "oci",
-            }),
-        );
-    }
-    if let Some(state) = args.desired_state {
-        design.insert(
-            "desiredState".to_owned(),
-            json!(match state {
-                DesiredStateArg::Draft => "Draft",
-                DesiredStateArg::Planned => "Planned",
-                DesiredStateArg::Applied => "Applied",
-                DesiredStateArg::Destroyed => "Destroyed",
-            }),
-        );
-    }
+    design.extend(wished);
     spec.extend(design);
     let owner = json!([{ "apiVersion": API_VERSION, "kind": "Session", "name": name, "uid": uid.unwrap_or_default() }]);
     let document =

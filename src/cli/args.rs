@@ -27,7 +27,7 @@ pub const EXIT_CODES: &str = "Exit codes:
    4  not found
   64  wrong usage or settings
   69  the server cannot be reached
-  77  refused: the credential does not allow it
+  77  refused: the credential, or what is there, does not allow it
  130  interrupted";
 
 /// The subcommands.
@@ -100,16 +100,16 @@ pub struct KubeconfigArgs {
 /// `galley apply`
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// YAML or JSON documents, or an architecture file; `-` reads stdin
-    #[arg(short, long = "filename", value_name = "FILE")]
-    pub file: PathBuf,
-    /// For an architecture file: the session to put it into, or `new`
+    /// YAML or JSON documents, or an architecture file; `-` reads stdin. Without it, only what the other options say is changed
+    #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "session")]
+    pub file: Option<PathBuf>,
+    /// For an architecture file: the session to put it into, or `new`; without a file: the session that is meant
     #[arg(long, value_name = "NAME|new")]
     pub session: Option<String>,
-    /// For an architecture file and a new session: where it is built
+    /// Where it is built
     #[arg(long, value_enum)]
     pub target: Option<TargetArg>,
-    /// For an architecture file: how far to go
+    /// How far to go
     #[arg(long, value_enum)]
     pub desired_state: Option<DesiredStateArg>,
     /// Print what was written as KIND/NAME or as data instead

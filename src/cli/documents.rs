@@ -138,7 +138,8 @@ fn print_found(kind: &Kind, found: &[DynamicObject], single: bool, output: Outpu
         }
         Output::Name => found.iter().for_each(|object| say!("{}/{}", kind.singular, object.metadata.name.as_deref().unwrap_or_default())),
         Output::Table | Output::Wide if found.is_empty() => {
-            eprintln!("{}", screen.lang.fill(Text::NoneFound, &[("kind", &kind.resource.plural)]));
+            let text = if matches!(kind.singular.as_str(), "session" | "design") { Text::NoneYet } else { Text::NoneFound };
+            eprintln!("{}", screen.lang.fill(text, &[("kind", &kind.resource.plural)]));
         }
         Output::Table | Output::Wide => {
             let (wide, now) = (output == Output::Wide, SystemClock.now());

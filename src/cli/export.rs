@@ -33,7 +33,12 @@ pub async fn run(server: &Server, args: ExportArgs, screen: Screen) -> Result<Ex
     if name.is_empty() || !name.chars().all(plain) {
         return Err(Failure::new(Exit::NotFound, screen.lang.fill(Text::NotFound, &[("kind", &"design"), ("name", &name)])));
     }
-    let answer = server.http(As::Editor, Method::GET, &format!("/exports/{name}/{}", what.file()), None).await?;
+    let answer = server.http(As::Editor, Method::GET, &format!("/exports/{name}/{}", what.file()), None).await;
+    // the service speaks to models; a person is told in the words of this command
+    let answer = answer.map_err(|failure| match failure.exit {
+        Exit::NotFound => Failure::new(Exit::NotFound, screen.lang.fill(Text::NotFound, &[("kind", &"design"), ("name", &name)])),
+        _ => failure,
+    })?;
     let bytes = answer.bytes().await.map_err(|error| Failure::new(Exit::Unreachable, chain(&error.without_url())))?;
     let Some(path) = place(&name, what, output.as_deref(), terminal) else {
         let mut out = std::io::stdout().lock();

@@ -21,6 +21,7 @@ mod documents;
 pub mod expect;
 mod export;
 pub mod failure;
+mod hints;
 mod kinds;
 mod plan;
 mod rescue;

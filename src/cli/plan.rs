@@ -29,16 +29,14 @@ pub fn counts_line(plan: &PlanRecord, screen: Screen) -> String {
 }
 
 fn count_words(counts: Counts, screen: Screen) -> String {
-    screen.lang.fill(
-        Text::PlanCounts,
-        &[
-            ("create", &counts.create),
-            ("update", &counts.update),
-            ("replace", &counts.replace),
-            ("delete", &counts.delete),
-            ("import", &counts.import),
-        ],
-    )
+    let Counts { create, update, replace, delete, import } = counts;
+    let mut text =
+        screen.lang.fill(Text::PlanCounts, &[("create", &create), ("update", &update), ("replace", &replace), ("delete", &delete)]);
+    // seldom, and only after something went wrong: adoption
+    if import > 0 {
+        text.push_str(&screen.lang.fill(Text::PlanImports, &[("import", &import)]));
+    }
+    text
 }
 
 fn symbol(action: ChangeAction) -> (&'static str, Text, Tone) {
@@ -69,17 +67,29 @@ pub fn change_line(change: &Change, screen: Screen) -> String {
     if why.is_empty() { line } else { format!("{line}  {}", clean(&why)) }
 }
 
-/// The table of changes: what happens to which address, and why.
+/// The table of changes: what happens to which address, and why where there is a reason. What happens is coloured.
 pub fn change_table(changes: &[Change], screen: Screen) -> String {
     let head = [Text::ColumnChange, Text::ColumnAddress, Text::ColumnWhy].map(|text| screen.lang.text(text));
+    let reasons = changes.iter().any(|change| !why(change, screen).is_empty());
+    let columns = if reasons { 3 } else { 2 };
     let rows: Vec<Vec<String>> = changes
         .iter()
         .map(|change| {
             let (mark, text, _) = symbol(change.action);
-            vec![format!("{mark} {}", screen.lang.text(text)), change.address.clone(), why(change, screen)]
+            let row = [format!("{mark} {}", screen.lang.text(text)), change.address.clone(), why(change, screen)];
+            row.into_iter().take(columns).collect()
         })
         .collect();
-    table(&head, &rows)
+    let text = table(&head[..columns], &rows);
+    let mut lines = text.lines();
+    let first = lines.next().map(|line| screen.paint(Tone::Strong, line));
+    // painted when the columns stand: a colour takes no room on the screen
+    let painted = lines.zip(changes).map(|(line, change)| {
+        let (mark, verb, tone) = symbol(change.action);
+        let done = format!("{mark} {}", screen.lang.text(verb));
+        line.strip_prefix(&done).map_or_else(|| line.to_owned(), |rest| format!("{}{rest}", screen.paint(tone, &done)))
+    });
+    first.into_iter().chain(painted).collect::<Vec<_>>().join("\n")
 }
 
 /// The whole summary.
@@ -240,8 +250,8 @@ pub async fn approve(server: &Server, args: ApproveArgs, screen: Screen) -> Resu
     let designs: Api<Design> = Api::namespaced(client.clone(), NAMESPACE);
     let approvals: Api<Approval> = Api::namespaced(client, NAMESPACE);
     let (design, plan) = fetch(server, &designs, &name, screen).await?;
-    say!("{}", render(&name, &plan, &SystemClock.now(), screen));
     check(&name, asked.as_deref(), &design, &plan, screen)?;
+    say!("{}", render(&name, &plan, &SystemClock.now(), screen));
     if !yes && !ask(&name, &plan, screen)? {
         return Err(Failure::new(Exit::Waits, screen.lang.text(Text::NotApproved)));
     }
@@ -299,7 +309,7 @@ mod tests {
     fn the_summary_says_which_attribute_forces_a_replace() {
         let now: Time = serde_json::from_value(json!("2026-01-01T00:10:00Z")).unwrap();
         let expected = format!(
-            "Plan {}  s-1\n  1 to create, 1 to change, 1 to replace, 0 to destroy, 0 to import\n  made 10m ago, to be applied within 50m\n\
+            "Plan {}  s-1\n  1 to create, 1 to change, 1 to replace, 0 to destroy\n  made 10m ago, to be applied within 50m\n\
 CHANGE     ADDRESS               WHY
 ± replace  oci_core_instance.vm  replaced because of create_vnic_details.subnet_id
 + create   oci_core_subnet.app
@@ -323,13 +333,25 @@ Drift
             .unwrap();
         assert_eq!(
             render_preview(&preview, Screen::plain(Lang::En)),
-            "1 to create, 0 to change, 1 to replace, 0 to destroy, 0 to import\n\
+            "1 to create, 0 to change, 1 to replace, 0 to destroy\n\
 CHANGE     ADDRESS               WHY\n\
 ± replace  oci_core_instance.vm  replaced because of shape\n\
 … and 1 more\n\
 expected by comparing the rendered resources with the state; the plan decides"
         );
         assert_eq!(render_preview(&Preview::default(), Screen::plain(Lang::En)), "nothing would change");
+    }
+
+    #[test]
+    fn what_happens_is_coloured_and_the_columns_stand_where_they_stood() {
+        let plain = change_table(&plan().changes, Screen::plain(Lang::En));
+        let colours = Screen { lang: Lang::En, colour: true, live: true };
+        let painted = change_table(&plan().changes, colours);
+        assert!(painted.contains("\u{1b}[31m± replace\u{1b}[0m  oci_core_instance.vm"), "{painted}");
+        let stripped = ["[1m", "[31m", "[32m", "[33m", "[0m"].iter().fold(painted, |text, code| text.replace(&format!("\u{1b}{code}"), ""));
+        assert_eq!(stripped, plain);
+        let calm: Vec<Change> = plan().changes.into_iter().filter(|change| change.action == ChangeAction::Create).collect();
+        assert!(!change_table(&calm, colours).contains("WHY"), "no column without a word in it");
     }
 
     #[test]

@@ -8,10 +8,12 @@ use super::args::{StatusArgs, Until};
 use super::client::{As, Server};
 use super::documents::print_data;
 use super::failure::{Exit, Failure};
+use super::hints::closing;
 use super::plan::{change_line, counts_line};
 use super::screen::{Screen, Tone, age, bar, clean, say, table};
 use super::text::Text;
-use crate::api::condition::{READY, STALLED, condition};
+use crate::api::advice::spoken;
+use crate::api::condition::{READY, STALLED, clip, condition};
 use crate::api::design::{Change, ChangeAction, DesiredState, Finding, Health, LastFailure, Severity, Sync};
 use crate::api::terraformjob::{JobPhase, TerraformJob};
 use crate::api::{Design, NAMESPACE, Reason, Time, WhoActs};
@@ -19,6 +21,10 @@ use crate::clock::{Clock, SystemClock};
 
 /// Between two looks. A look is two reads from memory; half a second is below what a person calls waiting.
 const POLL: Duration = Duration::from_millis(500);
+/// Resource types that are named; more would fill a screen.
+const KINDS: usize = 3;
+/// Longest value of an output, in bytes: connection strings are longer, and `-o json` has them whole.
+const VALUE: usize = 200;
 /// Lines of a list before "… and n more": a frame must fit on a terminal.
 const LIST: usize = 12;
 
@@ -45,7 +51,8 @@ impl Verdict {
             Verdict::InProgress(_) => Exit::InProgress,
         }
     }
-    fn line(&self, screen: Screen) -> String {
+    /// The verdict in one line.
+    pub fn line(&self, screen: Screen) -> String {
         let (tone, text, what) = match self {
             Verdict::Done(what) => (Tone::Good, Text::VerdictDone, what),
             Verdict::Waits(what) => (Tone::Warn, Text::VerdictWaits, what),
@@ -171,7 +178,11 @@ pub fn render(design: &Design, job: Option<&TerraformJob>, now: &Time, screen: S
         let kinds: Vec<String> = resources.by_type.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         add(
             Text::Resources,
-            if kinds.is_empty() { resources.total.to_string() } else { format!("{} ({})", resources.total, kinds.join(", ")) },
+            match kinds.len() {
+                0 => resources.total.to_string(),
+                1..=KINDS => format!("{} ({})", resources.total, kinds.join(", ")),
+                many => lang.fill(Text::ResourcesOf, &[("total", &resources.total), ("kinds", &many)]),
+            },
         );
     }
     if let Some(drift) = &status.drift
@@ -191,6 +202,16 @@ pub fn render(design: &Design, job: Option<&TerraformJob>, now: &Time, screen: S
     }
     if let Some(failure) = &status.last_failure {
         lines.extend(failure_lines(failure, screen));
+    }
+    if !status.outputs.is_empty() {
+        lines.push(screen.paint(Tone::Strong, lang.text(Text::Outputs)));
+        let told = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let rows: Vec<Vec<String>> =
+            status.outputs.iter().take(LIST).map(|(name, value)| vec![format!("  {name}"), clip(&told(value), VALUE)]).collect();
+        lines.push(table::<&str, _>(&[], &rows));
+        if status.outputs.len() > LIST {
+            lines.push(format!("  {}", lang.fill(Text::MoreItems, &[("count", &(status.outputs.len() - LIST))])));
+        }
     }
     lines.join("\n")
 }
@@ -248,7 +269,18 @@ fn job_lines(job: &TerraformJob, planned: &[Change], screen: Screen) -> Vec<Stri
             screen.paint(Tone::Faint, "·")
         }
     };
-    lines.extend(planned.iter().take(LIST).map(|change| format!("  {} {}", mark(change), change_line(change, screen))));
+    // what failed and what is being done is what a person looks for; what is done counts in the bar
+    let rank = |change: &Change| match &change.address {
+        address if status.failed.contains(address) => 0,
+        address if progress.current.contains(address) => 1,
+        address if status.created.contains(address) => 3,
+        _ => 2,
+    };
+    let mut shown: Vec<&Change> = planned.iter().collect();
+    if planned.len() > LIST {
+        shown.sort_by_key(|change| rank(change));
+    }
+    lines.extend(shown.into_iter().take(LIST).map(|change| format!("  {} {}", mark(change), change_line(change, screen))));
     if planned.len() > LIST {
         lines.push(format!("  {}", screen.lang.fill(Text::MoreItems, &[("count", &(planned.len() - LIST))])));
     }
@@ -274,18 +306,16 @@ fn failure_lines(failure: &LastFailure, screen: Screen) -> Vec<String> {
         let first = diagnostic.summary.lines().next().unwrap_or_default();
         lines.push(format!("  {}{}", place.map(|place| format!("{}: ", clean(&place))).unwrap_or_default(), clean(first)));
     }
-    lines.extend(failure.next_actions.iter().map(|action| format!("  {}: {}", lang.text(Text::NextStep), clean(action))));
+    lines.extend(
+        failure.next_actions.iter().map(|action| format!("  {}: {}", lang.text(Text::NextStep), clean(spoken(action, lang.into())))),
+    );
     lines
 }
 
-/// The frame with its last line.
+/// The frame with its last lines.
 fn frame(design: &Design, job: Option<&TerraformJob>, verdict: &Verdict, screen: Screen) -> String {
-    let mut text = format!("{}\n{}", render(design, job, &SystemClock.now(), screen), verdict.line(screen));
-    let name = design.metadata.name.clone().unwrap_or_default();
-    if matches!(verdict, Verdict::Waits(_)) && ready_reason(design).0 == Some(Reason::AwaitingApproval) {
-        text.push_str(&format!("\n  {}: {}", screen.lang.text(Text::NextStep), screen.lang.fill(Text::HintApprove, &[("name", &name)])));
-    }
-    text
+    let name = design.metadata.name.as_deref().unwrap_or_default();
+    format!("{}\n{}", render(design, job, &SystemClock.now(), screen), closing(name, ready_reason(design).0, verdict, screen))
 }
 
 /// Runs the command.

@@ -126,7 +126,7 @@ Health     Progressing
 Ready      JobRunning: why
 Waits for  apply of s-1-apply-1
 Findings   0 errors, 1 warnings, 2 notes
-Plan       aaaaaaaaaaaa  1 to create, 1 to change, 1 to replace, 0 to destroy, 0 to import
+Plan       aaaaaaaaaaaa  1 to create, 1 to change, 1 to replace, 0 to destroy
 Resources  3 (oci_core_subnet 2, oci_core_vcn 1)
 Job s-1-apply-1  Running
   apply    ████████░░░░░░░░░░░░░░░░ 1/3
@@ -140,6 +140,26 @@ Failure Apply: JobFailed, attempt 1, 1 done, 1 failed, 2 not tried
   oci_core_instance.vm: 400-LimitExceeded, standard-e4-core-count
   Next: ask for a higher limit, then set request.action: Retry";
     assert_eq!(render(&design, Some(&job), &now, Screen::plain(Lang::En)), expected);
+}
+
+#[test]
+fn of_many_resources_those_that_move_are_shown_and_outputs_are_told() {
+    let (mut design, mut job) = full();
+    let changes: Vec<_> = (0..40).map(|at| json!({ "address": format!("oci_core_vcn.n{at:02}"), "action": "create" })).collect();
+    let mut status = serde_json::to_value(design.status.take().unwrap()).unwrap();
+    status["plan"]["changes"] = json!(changes);
+    status["outputs"] = json!({ "vm_private_ip": "10.0.1.2", "ports": [80, 443] });
+    design.status = Some(serde_json::from_value(status).unwrap());
+    let told = job.status.as_mut().unwrap();
+    told.created = (0..20).map(|at| format!("oci_core_vcn.n{at:02}")).collect();
+    told.failed = vec!["oci_core_vcn.n37".into()];
+    told.progress.as_mut().unwrap().current = vec!["oci_core_vcn.n25".into()];
+    let now: Time = serde_json::from_value(json!("2026-01-01T00:01:00Z")).unwrap();
+    let text = render(&design, Some(&job), &now, Screen::plain(Lang::En));
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in\n{text}"));
+    assert!(at("✗ + oci_core_vcn.n37") < at("▸ + oci_core_vcn.n25") && at("▸ + oci_core_vcn.n25") < at("· + oci_core_vcn.n20"), "{text}");
+    assert!(!text.contains("oci_core_vcn.n00") && text.contains("… and 28 more"), "what is done counts in the bar: {text}");
+    assert!(text.contains("Outputs\n  ports          [80,443]\n  vm_private_ip  10.0.1.2"), "{text}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn every_documented_line_parses() {
         "kubeconfig --approver --output /tmp/k",
         "apply -f -",
         "apply -f a.json --session new --target sandbox --desired-state applied",
+        "apply --session s-1 --desired-state applied",
         "get designs",
         "get dsg s-1 -o yaml",
         "get sessions -w",

@@ -11,6 +11,15 @@ pub enum Lang {
     Ja,
 }
 
+impl From<Lang> for crate::api::session::Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self::En,
+            Lang::Ja => Self::Ja,
+        }
+    }
+}
+
 macro_rules! texts {
     ($table:ident: $($name:ident: $en:literal, $ja:literal;)+) => {
         /// One text. Placeholders are `{name}`.
@@ -47,7 +56,8 @@ texts! { Text:
     NextStep: "Next", "次の操作";
     Outputs: "Outputs", "出力";
     FindingCounts: "{errors} errors, {warnings} warnings, {infos} notes", "エラー {errors}、警告 {warnings}、情報 {infos}";
-    PlanCounts: "{create} to create, {update} to change, {replace} to replace, {delete} to destroy, {import} to import", "作成 {create}、変更 {update}、置換 {replace}、削除 {delete}、取込 {import}";
+    PlanCounts: "{create} to create, {update} to change, {replace} to replace, {delete} to destroy", "作成 {create}、変更 {update}、置換 {replace}、削除 {delete}";
+    PlanImports: ", {import} to import", "、取込 {import}";
     PlanEmpty: "nothing would change", "変更はありません";
     PreviewNote: "expected by comparing the rendered resources with the state; the plan decides", "描画したリソースと状態の比較による見込みです。確定はプランで行われます";
     NoPreview: "there is no preview of {name}: findings of severity error come first; see `galley status {name}`", "{name} の見込みはありません。先にエラーの指摘を直してください。`galley status {name}` を見てください";
@@ -88,7 +98,7 @@ texts! { Text:
     VerdictFailed: "✗ {what}", "✗ {what}";
     VerdictProgress: "… {what}", "… {what}";
     InProgress: "in progress", "進行中";
-    HintApprove: "read it with `galley plan {name}`, approve it with `galley approve {name}`", "`galley plan {name}` で確認し、`galley approve {name}` で承認してください";
+    ResourcesOf: "{total} of {kinds} types", "{total}({kinds} 種類)";
     NothingKnown: "nothing is known yet", "まだ情報がありません";
     DesignGone: "the design is gone", "設計は削除されました";
     // approve
@@ -99,7 +109,7 @@ texts! { Text:
     NoPlan: "design {name} has no plan; set desiredState to Planned or Applied and wait: galley status {name} --watch --until plan", "設計 {name} にはプランがありません。desiredState を Planned か Applied にして待ってください: galley status {name} --watch --until plan";
     OtherPlan: "the newest plan is {found}, not {asked}; read it with `galley plan {name}`", "最新のプランは {asked} ではなく {found} です。`galley plan {name}` で確認してください";
     OldPlan: "the plan is for generation {plan}, the design is at {now}; wait for the new plan", "プランは世代 {plan} のもので、設計は世代 {now} です。新しいプランを待ってください";
-    OnlyPlanned: "desiredState of {name} is {state}: nothing would apply this plan; ask for it first: galley apply -f FILE --session {name} --desired-state applied", "{name} の desiredState は {state} のため、このプランは適用されません。先に指定してください: galley apply -f FILE --session {name} --desired-state applied";
+    OnlyPlanned: "desiredState of {name} is {state}: nothing would apply this plan; ask for it first: galley apply --session {name} --desired-state applied", "{name} の desiredState は {state} のため、このプランは適用されません。先に指定してください: galley apply --session {name} --desired-state applied";
     BeingDeleted: "Destroyed (being deleted)", "Destroyed(削除中)";
     Refused: "refused ({reason}): {message}", "拒否されました({reason}): {message}";
     AlreadyApproved: "plan {sha} was approved already", "プラン {sha} は承認済みです";
@@ -119,16 +129,18 @@ texts! { Text:
     DocUnchanged: "{kind}/{name} unchanged", "{kind}/{name} は変更なし";
     DocDeleting: "{kind}/{name} is being deleted; its resources are destroyed after approval: galley status {name} --watch", "{kind}/{name} を削除中です。リソースは承認後に削除されます: galley status {name} --watch";
     DocDeleted: "{kind}/{name} deleted", "{kind}/{name} を削除しました";
-    NotFound: "there is no {kind} {name}", "{kind} {name} はありません";
+    NotFound: "there is no {kind} {name}; `galley get {kind}s` lists what there is", "{kind} {name} はありません。`galley get {kind}s` で一覧できます";
     NoneFound: "no {kind} found", "{kind} はありません";
+    NoneYet: "no {kind} found; make one in the conversation, or with `galley apply -f FILE --session new`", "{kind} はありません。会話で作るか、`galley apply -f FILE --session new` で作れます";
     UnknownKind: "there is no kind {kind}; the kinds are {known}", "種類 {kind} はありません。使える種類: {known}";
+    NeedWhat: "say -f FILE, or --session NAME with --desired-state or --target", "-f FILE を指定するか、--session NAME と --desired-state または --target を指定してください";
     NeedSession: "this is an architecture file; say --session NAME or --session new", "これは構成ファイルです。--session NAME または --session new を指定してください";
     OnlyArchitecture: "--session, --target and --desired-state are for architecture files; this one holds documents", "--session、--target、--desired-state は構成ファイル用です。このファイルはドキュメントです";
     WrongDocument: "document {number}: {problem}", "{number} 番目のドキュメント: {problem}";
     NoDocument: "there is no document in {file}", "{file} にドキュメントがありません";
     CannotRead: "cannot read {file}: {problem}", "{file} を読めません: {problem}";
     TooLarge: "{file} is larger than {limit} bytes", "{file} は {limit} バイトを超えています";
-    Exported: "{file}: {bytes} bytes", "{file}: {bytes} バイト";
+    Exported: "wrote {file} ({bytes} bytes)", "{file} に書きました({bytes} バイト)";
     CannotWrite: "cannot write {file}: {problem}", "{file} に書けません: {problem}";
     NeedFile: "{what} is an archive: say -o FILE, or -o - for a pipe", "{what} はアーカイブです。-o FILE、またはパイプなら -o - を指定してください";
     // connection
@@ -198,11 +210,11 @@ const HELP_JA: &[(&str, &str)] = &[
     ("kubeconfig.output", "書き込み先。既定はデータディレクトリの `kubeconfig`"),
     ("kubeconfig.approver", "編集用ではなく承認用の資格情報を使う"),
     ("apply", "ドキュメントを作成・置換するか、構成ファイルからセッションを作ります"),
-    ("apply.file", "YAML/JSON のドキュメント、または構成ファイル。`-` は標準入力"),
-    ("apply.session", "構成ファイルの場合: 入れるセッション、または `new`"),
-    ("apply.target", "構成ファイルで新しいセッションの場合: 構築先"),
+    ("apply.file", "YAML または JSON のドキュメント、または構成ファイル。`-` は標準入力。省略時は他のオプションの内容だけを変更"),
+    ("apply.session", "構成ファイルを入れるセッション、または `new`。ファイルがない場合は対象のセッション"),
+    ("apply.target", "構築先"),
     ("apply.output", "書いたものを KIND/NAME またはデータとして表示する"),
-    ("apply.desired_state", "構成ファイルの場合: どこまで進めるか"),
+    ("apply.desired_state", "どこまで進めるか"),
     ("get", "ドキュメントを一覧します"),
     ("get.kind", "sessions、designs、terraformjobs、approvals、events、または短縮名"),
     ("get.name", "1 つのドキュメントの名前"),
@@ -289,7 +301,7 @@ const EXIT_CODES_JA: &str = "終了コード:
    4  見つからない
   64  使い方または設定の誤り
   69  サーバーに接続できない
-  77  拒否: 資格情報に権限がない
+  77  拒否: 資格情報、または現在の状態では許されない
  130  中断";
 
 /// The command line with its help in a language.
@@ -311,7 +323,16 @@ fn join(prefix: &str, name: &str) -> String {
 
 fn translate(command: clap::Command, prefix: &str) -> clap::Command {
     let command = command.mut_args(|argument| match help_ja(&join(prefix, argument.get_id().as_str())) {
-        Some(help) => argument.help(help),
+        Some(help) => {
+            // what each value means stands in English beside it; the words themselves need no translation
+            let values = argument.get_possible_values();
+            let names: Vec<&str> = values.iter().map(clap::builder::PossibleValue::get_name).collect();
+            let flag = !argument.get_action().takes_values();
+            match names.is_empty() || flag {
+                true => argument.help(help),
+                false => argument.help(format!("{help} [値: {}]", names.join(", "))).hide_possible_values(true),
+            }
+        }
         None => argument,
     });
     command.mut_subcommands(|subcommand| {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::mask::Redactor;
 use crate::api::WhoActs;
+use crate::api::advice::Advice;
 use crate::api::condition::clip;
 use crate::api::design::{Diagnostic, Severity};
 
@@ -82,69 +83,43 @@ fn code_of(summary: &str) -> Option<String> {
 
 /// Who acts next, and what to do in words.
 pub fn classify(code: Option<&str>, summary: &str, detail: &str) -> (WhoActs, String) {
-    let (who, text) = match code.and_then(|code| code.split_once('-')) {
+    let (who, advice) = match code.and_then(|code| code.split_once('-')) {
         Some((status, name)) => by_code(status, name, summary),
         None => by_text(summary, detail),
     };
-    (who, text.to_owned())
+    (who, advice.english().to_owned())
 }
 
-const AGAIN: &str = "Nothing to do: it goes away by itself and Galley tries again after a back-off.";
-
-fn by_code(status: &str, name: &str, message: &str) -> (WhoActs, &'static str) {
+fn by_code(status: &str, name: &str, message: &str) -> (WhoActs, Advice) {
     use WhoActs::{Retry, Stalled};
     let message = message.to_ascii_lowercase();
     let says = |text: &str| message.contains(text);
     if says("out of host capacity") || says("out of capacity") || name == "OutOfHostCapacity" {
-        return (
-            Stalled,
-            "There is no free hardware for this shape here now: choose another availability domain or shape, or request Retry later.",
-        );
+        return (Stalled, Advice::Capacity);
     }
     if says("not currently enabled for this tenancy") || says("not enabled for this tenancy") {
-        return (
-            Stalled,
-            "The feature is not enabled for this tenancy: ask the tenancy's administrator to enable it, or use another service (for Autonomous Database: MySQL).",
-        );
+        return (Stalled, Advice::Feature);
     }
     match (status, name) {
-        (_, "LimitExceeded" | "QuotaExceeded") => (
-            Stalled,
-            "A service limit or compartment quota is used up: ask for an increase, free some, or choose a smaller size; then request Retry.",
-        ),
-        (_, "NotAuthenticated") => {
-            (Stalled, "The credentials were refused: check the key, the user or the resource principal of this server and its clock.")
+        (_, "LimitExceeded" | "QuotaExceeded") => (Stalled, Advice::Limit),
+        (_, "NotAuthenticated") => (Stalled, Advice::Credentials),
+        (_, "NotAuthorizedOrResourceAlreadyExists" | "ResourceAlreadyExists" | "BucketAlreadyExists" | "NamespaceAlreadyExists") => {
+            (Stalled, Advice::NameTaken)
         }
-        (_, "NotAuthorizedOrResourceAlreadyExists" | "ResourceAlreadyExists" | "BucketAlreadyExists" | "NamespaceAlreadyExists") => (
-            Stalled,
-            "The name is taken, or the policy does not allow it: choose another name or check the policy of the work compartment.",
-        ),
-        (_, "RelatedResourceNotAuthorizedOrNotFound") => (
-            Stalled,
-            "A resource it refers to is gone or not permitted: check the ids in the design and the policy of the work compartment.",
-        ),
+        (_, "RelatedResourceNotAuthorizedOrNotFound") => (Stalled, Advice::Related),
         (_, other)
             if other.starts_with("NotAuthorized") || other == "InsufficientServicePermissions" || status == "401" || status == "403" =>
         {
-            (
-                Stalled,
-                "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh.",
-            )
+            (Stalled, Advice::GoneOrForbidden)
         }
-        ("404", _) => (
-            Stalled,
-            "It is gone or not permitted (OCI does not tell which): check the policy of the work compartment, then request Refresh.",
-        ),
-        ("429", _) => (Retry, "OCI asks for fewer requests. Nothing to do: Galley tries again after a back-off."),
-        ("409", "IncorrectState" | "LockConflict" | "InvalidatedRetryToken" | "Conflict") => (Retry, AGAIN),
-        ("412", _) => (Retry, AGAIN),
-        ("501" | "505", _) => (Stalled, "The service does not offer this: change the design."),
-        (server, _) if server.starts_with('5') => (Retry, AGAIN),
-        ("409", _) => (
-            Stalled,
-            "It conflicts with what is there: read the message, change the design or remove the other resource, then request Retry.",
-        ),
-        _ => (Stalled, "OCI refuses a value of the design: correct it as the message says; a new plan is made by itself."),
+        ("404", _) => (Stalled, Advice::GoneOrForbidden),
+        ("429", _) => (Retry, Advice::Slower),
+        ("409", "IncorrectState" | "LockConflict" | "InvalidatedRetryToken" | "Conflict") => (Retry, Advice::Again),
+        ("412", _) => (Retry, Advice::Again),
+        ("501" | "505", _) => (Stalled, Advice::NotOffered),
+        (server, _) if server.starts_with('5') => (Retry, Advice::Again),
+        ("409", _) => (Stalled, Advice::Conflict),
+        _ => (Stalled, Advice::BadValue),
     }
 }
 
@@ -162,35 +137,29 @@ const PASSING: [&str; 10] = [
     "request cancelled",
 ];
 
-fn by_text(summary: &str, detail: &str) -> (WhoActs, &'static str) {
+fn by_text(summary: &str, detail: &str) -> (WhoActs, Advice) {
     let text = format!("{summary}\n{detail}").to_ascii_lowercase();
     let says = |part: &str| text.contains(part);
     if says("saved plan is stale") {
-        return (WhoActs::Retry, "The state changed after the plan: a new plan is made by itself and needs a new approval.");
+        return (WhoActs::Retry, Advice::StalePlan);
     }
     if says("no value for required variable") {
-        return (WhoActs::Stalled, "A variable has no value: set it in spec.variables, or supply the secret.");
+        return (WhoActs::Stalled, Advice::Variable);
     }
     if says("out of host capacity") {
         return by_code("500", "InternalError", "out of host capacity");
     }
     if says("node(s) register timeout") {
-        return (
-            WhoActs::Stalled,
-            "The workers cannot reach the API endpoint: check the rules for 6443, 12250, 10250 and ICMP, and the NAT and service gateway routes.",
-        );
+        return (WhoActs::Stalled, Advice::Workers);
     }
     if says("failed to query available provider packages") || says("could not connect to registry") {
-        return (
-            WhoActs::Retry,
-            "The provider registry did not answer. Nothing to do: Galley tries again; offline, configure a provider mirror.",
-        );
+        return (WhoActs::Retry, Advice::Registry);
     }
     if says("execution halted") || says("operation canceled") || says("interrupted") {
-        return (WhoActs::Retry, "It was stopped. Ask again to go on from what is there.");
+        return (WhoActs::Retry, Advice::Stopped);
     }
     if PASSING.iter().any(|part| says(part)) {
-        return (WhoActs::Retry, AGAIN);
+        return (WhoActs::Retry, Advice::Again);
     }
-    (WhoActs::Stalled, "Correct the design as the message says; a new plan is made by itself.")
+    (WhoActs::Stalled, Advice::AsTheMessageSays)
 }

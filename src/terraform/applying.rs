@@ -11,6 +11,7 @@ use super::local::LocalRunner;
 use super::mirror::{Mirror, Settled};
 use super::workdir::{PLAN, io_error, remove, write_private};
 use super::{Completed, Control, Error, RunEvent, RunInput, args};
+use crate::api::advice::Advice;
 use crate::api::terraformjob::JobPhase;
 use crate::api::{Reason, WhoActs};
 use crate::blobs::{BlobKey, JobBlob};
@@ -95,7 +96,12 @@ impl LocalRunner {
             Ok(settled) => settled,
             Err(error) => {
                 job.note("error", &super::chain(&error));
-                job.diagnostics.push(diagnostics::own("the state is not safely stored", &super::chain(&error), error.who_acts(), SAFE));
+                job.diagnostics.push(diagnostics::own(
+                    "the state is not safely stored",
+                    &super::chain(&error),
+                    error.who_acts(),
+                    Advice::StateIsHere.english(),
+                ));
                 self.newest_file(job).await
             }
         };
@@ -149,8 +155,6 @@ impl LocalRunner {
         }
     }
 }
-
-const SAFE: &str = "The state is in the working directory and is stored as soon as the blobs answer; keep the disk.";
 
 struct Verdict {
     phase: JobPhase,

@@ -115,7 +115,17 @@ async fn an_exported_archive_is_initialised_and_valid_outside_galley() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     mirror(root.path(), &socket);
-    for arguments in [["init", "-input=false", "-no-color"].as_slice(), &["validate", "-no-color"]] {
+    // as its README says: the example is copied, secrets come from the environment; every variable has a value then
+    let example = &files["terraform.tfvars.example"];
+    std::fs::write(stack.join("terraform.tfvars"), example).expect("file");
+    let secrets: Vec<&str> = example.lines().filter_map(|line| line.strip_prefix("#   ")?.split_whitespace().next()).collect();
+    assert_eq!(secrets, ["TF_VAR_transaction_db_admin_password"], "{example}");
+    for arguments in [
+        ["fmt", "-check", "-diff", "-recursive"].as_slice(),
+        &["init", "-input=false", "-no-color"],
+        &["validate", "-no-color"],
+        &["plan", "-input=false", "-no-color"],
+    ] {
         let output = Command::new("terraform")
             .args(arguments)
             .current_dir(&stack)
@@ -124,6 +134,7 @@ async fn an_exported_archive_is_initialised_and_valid_outside_galley() {
             .env("HOME", root.path())
             .env("TF_CLI_CONFIG_FILE", root.path().join("terraform.rc"))
             .env("TF_DISABLE_PLUGIN_TLS", "1")
+            .envs(secrets.iter().map(|name| (*name, "Example-Passw0rd_12")))
             .output()
             .expect("terraform");
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

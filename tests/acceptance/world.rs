@@ -69,7 +69,12 @@ impl World {
     fn write_wrapper(&self) {
         let real = which("terraform").expect("terraform on PATH");
         let log = self.dir.path().join("runs.log");
-        let script = format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), real.display());
+        let script = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}'\ncase \"$1\" in apply) while [ -e '{}' ]; do sleep 0.1; done ;; esac\nexec '{}' \"$@\"\n",
+            log.display(),
+            self.gate().display(),
+            real.display()
+        );
         let path = self.wrapper();
         std::fs::write(&path, script).expect("wrapper");
         use std::os::unix::fs::PermissionsExt;
@@ -78,6 +83,24 @@ impl World {
 
     fn wrapper(&self) -> PathBuf {
         self.dir.path().join("terraform-recorded")
+    }
+
+    /// While this file is there, a started `terraform apply` waits before it does anything.
+    fn gate(&self) -> PathBuf {
+        self.dir.path().join("hold-applies")
+    }
+
+    /// Lets no apply go on until [`World::release_applies`]: what is seen meanwhile is seen for certain, however slow the
+    /// machine is.
+    #[allow(dead_code, reason = "the page's tests watch an apply; the others do not")]
+    pub fn hold_applies(&self) {
+        std::fs::write(self.gate(), "").expect("gate");
+    }
+
+    /// See [`World::hold_applies`].
+    #[allow(dead_code, reason = "the page's tests watch an apply; the others do not")]
+    pub fn release_applies(&self) {
+        std::fs::remove_file(self.gate()).expect("gate");
     }
 
     /// Argument lines of every terraform that was started, in order.

@@ -1,16 +1,18 @@
 //! A real Chromium, driven over its DevTools protocol through two pipes: no driver program and no socket.
 //!
-//! Messages are JSON, each ended by a NUL byte (Chromium, `--remote-debugging-pipe`): it reads from descriptor 3 and writes
+//! `GALLEY_TEST_CHROMIUM` names another one than those usual on PATH. Messages are JSON, each ended by a NUL byte (Chromium, `--remote-debugging-pipe`): it reads from descriptor 3 and writes
 //! to descriptor 4, which a shell joins to this process's pipes.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use serde_json::{Value, json};
+
+use crate::world::which;
 
 /// Longest wait for anything on a page: an apply in the sandbox takes seconds, on a loaded machine ten times that.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,8 +28,11 @@ pub struct Browser {
 }
 
 /// The browser of this machine, if it has one.
-pub fn installed() -> Option<&'static str> {
-    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].into_iter().find(|path| Path::new(path).exists())
+pub fn installed() -> Option<PathBuf> {
+    match std::env::var_os("GALLEY_TEST_CHROMIUM").filter(|named| !named.is_empty()) {
+        Some(named) => Some(named.into()),
+        None => ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].into_iter().find_map(which),
+    }
 }
 
 impl Browser {
@@ -36,9 +41,18 @@ impl Browser {
         let profile = tempfile::Builder::new().prefix("glybr").tempdir().expect("temp dir");
         let script = "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null";
         let mut child = Command::new("/bin/sh")
-            .args(["-c", script, installed().expect("a browser")])
+            .args(["-c", script])
+            .arg(installed().expect("a browser"))
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe"])
+            // nothing but the server under test is asked for anything, also where a proxy is set
+            .args([
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--disable-quic",
+                "--no-proxy-server",
+            ])
+            .arg("--remote-debugging-pipe")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -65,6 +79,8 @@ impl Browser {
         let attached = browser.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
         browser.session = attached["sessionId"].as_str().expect("session").to_owned();
         browser.call("Page.enable", json!({}));
+        // headers of one's own are sent only while the network is watched
+        browser.call("Network.enable", json!({}));
         browser
     }
 
@@ -107,10 +123,27 @@ impl Browser {
         self.call("Emulation.setScriptExecutionDisabled", json!({ "value": !on }));
     }
 
-    /// Goes to an address and waits until it is shown.
+    /// Goes to an address and waits until it is shown. The page that is left is marked: an answer that still has the mark is
+    /// of that one.
     pub fn open(&mut self, address: &str) {
+        self.evaluate("document.documentElement.dataset.left = '1'");
         self.call("Page.navigate", json!({ "url": address }));
-        self.until("the page is loaded", "document.readyState === 'complete' && location.href !== 'about:blank'");
+        self.until(
+            "the page is loaded",
+            "document.readyState === 'complete' && location.href !== 'about:blank' && !document.documentElement.dataset.left",
+        );
+    }
+
+    /// Shows a text as the whole page.
+    pub fn show(&mut self, html: &str) {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(html);
+        self.open(&format!("data:text/html;charset=utf-8;base64,{encoded}"));
+    }
+
+    /// Waits until an expression is true, for something that is true now and must stay so for a while.
+    pub fn still(&mut self, what: &str, expression: &str) {
+        let shown = self.evaluate(&format!("Boolean({expression})"));
+        assert_eq!(shown, json!(true), "{what}; the page says\n{}", self.text());
     }
 
     /// The value of an expression; null when it throws (a page that is being replaced).

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::backoff;
 use super::observe::may_have_made;
+use crate::api::advice::Advice;
 use crate::api::design::{
     Applied, Change, ChangeAction, DesignStatus, Drift, FailureKey, InFlight, LastFailure, Outcome, PlanRecord, RequestAction,
 };
@@ -290,19 +291,15 @@ fn next_actions(job: &TerraformJob, ended: &TerraformJobStatus, class: WhoActs, 
         }
     }
     let general = match (reason, class) {
-        (Reason::ResourcesVanished, _) => {
-            "check that the credentials may still read the compartment; if the resources are really gone, set request {action: Retry} and approve the new plan"
-        }
-        (Reason::ApprovalRefused, _) => "read the new plan and approve it",
-        (Reason::Cancelled, _) => "set request {action: Retry} to go on with a fresh plan, or edit the design",
-        (Reason::SecretMissing, _) => "supply the missing secret values",
-        (Reason::StateUnavailable, _) => "restore the Terraform state of this design, then set request {action: Retry}",
-        (_, WhoActs::Stalled) => "mend the cause, then set request {action: Retry} (or edit the design) and approve the new plan",
-        (_, WhoActs::Waiting | WhoActs::Retry) if job.spec.action.changes_the_cloud() => {
-            "nothing: a new plan is made by itself and then waits for approval"
-        }
-        (_, WhoActs::Waiting | WhoActs::Retry) => "nothing: it is tried again by itself",
+        (Reason::ResourcesVanished, _) => Advice::CheckPermissions,
+        (Reason::ApprovalRefused, _) => Advice::ApproveAgain,
+        (Reason::Cancelled, _) => Advice::RetryOrEdit,
+        (Reason::SecretMissing, _) => Advice::Secrets,
+        (Reason::StateUnavailable, _) => Advice::RestoreState,
+        (_, WhoActs::Stalled) => Advice::MendAndRetry,
+        (_, WhoActs::Waiting | WhoActs::Retry) if job.spec.action.changes_the_cloud() => Advice::PlannedAgain,
+        (_, WhoActs::Waiting | WhoActs::Retry) => Advice::TriedAgain,
     };
-    actions.push(general.to_owned());
+    actions.push(general.english().to_owned());
     actions
 }

@@ -10,8 +10,9 @@ use super::read::{DesignView, changes, reason};
 use super::request::language_word;
 use super::sessions::PageSession;
 use super::words::{Say, Word};
+use crate::api::advice::spoken;
 use crate::api::condition::{self, READY};
-use crate::api::design::{ApprovalPolicy, Component, DesignStatus, Findings, Health, LastFailure, Target};
+use crate::api::design::{Component, DesignStatus, Finding, Findings, Health, LastFailure, Severity, Target};
 use crate::api::{Design, Reason, TerraformJob, Time};
 use crate::services::export::What;
 
@@ -36,8 +37,9 @@ pub(super) fn design(viewer: &Viewer<'_>, view: &DesignView) -> Markup {
         @if let Some(job) = &view.job { (running(say, &view.design, job)) }
         @if let Some(failure) = &status.last_failure { (failed(viewer, &view.design, failure)) }
         @if let Some(plan) = plan { @if !view.job.as_ref().is_some_and(|job| changes(job.spec.action)) { (plan::plan(viewer, view, plan)) } }
-        (picture(say, view))
-        (findings(say, status.findings.as_ref()))
+        // what must be mended stands before what is fine
+        @if reason(&view.design) == Some(Reason::InvalidDesign) { (findings(say, status.findings.as_ref())) (picture(say, view)) }
+        @else { (picture(say, view)) (findings(say, status.findings.as_ref())) }
         (built(say, &status))
         (history::history(say, &view.design, &view.history, &viewer.now))
     }
@@ -46,28 +48,31 @@ pub(super) fn design(viewer: &Viewer<'_>, view: &DesignView) -> Markup {
 fn hero(say: Say, view: &DesignView, status: &DesignStatus) -> Markup {
     let design = &view.design;
     let ready = condition::condition(&status.conditions, READY);
-    let policy = match design.spec.policy.approval {
-        ApprovalPolicy::Auto => "auto",
-        ApprovalPolicy::Agent => "agent",
-        ApprovalPolicy::Human => "human",
-    };
     html! {
         nav.crumbs aria-label="breadcrumb" { a href="/" { (say.word(Word::Designs)) } }
         div.hero {
             h1 { (view.session.spec.title) }
             p.chips {
-                (sync_chip(say, status.sync)) " " (health_chip(say, status.health))
+                (sync_chip(say, status)) " " (health_chip(say, status.health))
                 @if design.metadata.deletion_timestamp.is_some() { " " (chip(Tone::Warn, say.word(Word::Deleting))) }
             }
             p.now {
                 @if let Some(reason) = reason(design) { strong { (say.headline(reason)) } }
             }
-            @if let Some(ready) = ready { @if !ready.message.is_empty() && !matches!(reason(design), Some(Reason::AwaitingApproval | Reason::Synced | Reason::PlanReady | Reason::JobRunning)) { p.mute { (ready.message) } } }
+            @if let Some(reason) = reason(design) {
+                @if let Some(ready) = ready.filter(|ready| Say::tells_more(reason) && !ready.message.is_empty()) { p.mute { (ready.message) } }
+                @if let Some((advice, command)) = say.advice(reason) {
+                    p { (advice) }
+                    @if let Some(command) = command {
+                        p.small { (say.word(Word::OnTheCommandLine)) " " code { (command) " " (design.metadata.name.as_deref().unwrap_or_default()) } }
+                    }
+                }
+            }
             p.mute.small.facts {
                 span { (say.target(design.spec.target)) @if design.spec.target == Target::Sandbox { " (" (say.word(Word::SandboxHelp)) ")" } }
                 @if let Some(region) = &design.spec.region { span { (region) } }
                 span { (say.fill(Word::Asked, &[("state", say.desired(design.spec.desired_state))])) }
-                span { (say.fill(Word::Policy, &[("policy", policy)])) }
+                span { (say.fill(Word::Policy, &[("policy", say.policy(design.spec.policy.approval))])) }
                 span { code { (design.metadata.name.as_deref().unwrap_or_default()) } }
             }
         }
@@ -103,12 +108,11 @@ fn failed(viewer: &Viewer<'_>, design: &Design, failure: &LastFailure) -> Markup
             @for diagnostic in &failure.diagnostics {
                 div.diagnostic {
                     p { (severity_chip(say, diagnostic.severity)) " " strong { (diagnostic.summary) } @if let Some(code) = &diagnostic.code { " " code { (code) } } }
-                    @if !diagnostic.detail.is_empty() { p.detail { (diagnostic.detail) } }
                     @if let Some(address) = &diagnostic.address { p.mute.small { code { (address) } } }
-                    @if let Some(next) = &diagnostic.next_action { p { (next) } }
+                    @if !diagnostic.detail.is_empty() { details { summary { (say.word(Word::Details)) } p.detail.mute.small { (diagnostic.detail) } } }
                 }
             }
-            @if !failure.next_actions.is_empty() { h3 { (say.word(Word::NextSteps)) } ul { @for next in &failure.next_actions { li { (next) } } } }
+            @if !failure.next_actions.is_empty() { h3 { (say.word(Word::NextSteps)) } ul { @for next in &failure.next_actions { li { (spoken(next, say.0)) } } } }
             @if let Some(at) = &failure.retry_at { (plan::retry(say, at, &viewer.now)) }
             p { a href=(format!("/designs/{}/jobs/{}", design.metadata.name.as_deref().unwrap_or_default(), failure.job)) { (say.word(Word::Log)) " →" } }
         }
@@ -131,6 +135,7 @@ fn picture(say: Say, view: &DesignView) -> Markup {
         ("connections", spec.connections.len().to_string()),
     ];
     let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let broken = reason(&view.design) == Some(Reason::InvalidDesign);
     html! {
         section.card.picture #diagram aria-labelledby="diagram-head" {
             header.row { h2 #diagram-head { (say.word(Word::Diagram)) } @if !spec.components.is_empty() { a.small href=(address) { (say.word(Word::DiagramOpen)) } } }
@@ -141,7 +146,10 @@ fn picture(say: Say, view: &DesignView) -> Markup {
                     @for (what, word) in [
                         (What::Summary, Word::ExportSummary), (What::Mermaid, Word::ExportMermaid), (What::Svg, Word::ExportSvg),
                         (What::Terraform, Word::ExportTerraform), (What::All, Word::ExportAll),
-                    ] { a href=(format!("/designs/{name}/exports/{}", what.file())) download { (say.word(word)) } " " }
+                    ] {
+                        // a design with errors has no Terraform
+                        @if what != What::Terraform || !broken { a href=(format!("/designs/{name}/exports/{}", what.file())) download { (say.word(word)) } " " }
+                    }
                 }
                 details #components { summary { (say.word(Word::AsList)) } (tree(say, view)) }
             }
@@ -172,15 +180,33 @@ fn tree(say: Say, view: &DesignView) -> Markup {
     }
 }
 
+/// Errors and warnings open, notes folded away: a large design has many of them, and none stops anything.
 fn findings(say: Say, findings: Option<&Findings>) -> Markup {
     let Some(findings) = findings else { return html! {} };
     let total = findings.errors + findings.warnings + findings.infos;
+    let (notes, loud): (Vec<&Finding>, Vec<&Finding>) = findings.items.iter().partition(|one| one.severity == Severity::Info);
     html! {
         section.card #findings aria-labelledby="findings-head" {
             h2 #findings-head { (say.word(Word::Findings)) @if total > 0 { " " span.mute { "(" (total) ")" } } }
             @if total == 0 { p.calmly { (say.word(Word::NoFindings)) } }
+            @else if loud.is_empty() { p.calmly { (say.word(Word::NothingWrong)) } }
+            (finding_list(say, &loud))
+            @if !notes.is_empty() {
+                details #notes {
+                    summary { @if findings.infos == 1 { (say.word(Word::OneNote)) } @else { (say.number(Word::Notes, findings.infos)) } }
+                    (finding_list(say, &notes))
+                }
+            }
+            @if total > findings.items.len() { p.mute { (say.number(Word::MoreFindings, total - findings.items.len())) } }
+        }
+    }
+}
+
+fn finding_list(say: Say, findings: &[&Finding]) -> Markup {
+    html! {
+        @if !findings.is_empty() {
             ul.findings role="list" {
-                @for finding in &findings.items {
+                @for finding in findings {
                     li {
                         p { (severity_chip(say, finding.severity)) " " (finding.message) }
                         @if let Some(advice) = &finding.recommendation { p.mute { (advice) } }
@@ -189,7 +215,6 @@ fn findings(say: Say, findings: Option<&Findings>) -> Markup {
                     }
                 }
             }
-            @if total > findings.items.len() { p.mute { (say.number(Word::MoreFindings, total - findings.items.len())) } }
         }
     }
 }

@@ -12,6 +12,7 @@ use super::frame::{Frame, MARK, go, guard, with_cookie};
 use super::sessions::{LONGEST, PageSession, same};
 use super::words::{Say, Word};
 use super::{Page, act, design, history, list, plan, read, request};
+use crate::api::Reason;
 use crate::api::approval::Role;
 use crate::api::session::Language;
 use crate::services::Code;
@@ -167,19 +168,51 @@ pub(super) async fn design(State(page): Shared, Path(name): Path<String>, header
         Some("replanned") => Some(Word::DidReplan),
         Some(_) | None => None,
     };
-    let note = done.map(|word| html! { p.note.good role="status" { (visitor.say().word(word)) } });
+    let note = done.map(Note::Done);
     let response = show(&page, &visitor, &name, StatusCode::OK, note).await;
     visitor.remember(response)
 }
 
+/// What is to be said above a design.
+enum Note {
+    /// a decision was taken down; said until its end is seen
+    Done(Word),
+    /// it could not be
+    Failed(String),
+}
+
+impl Note {
+    /// A decision whose end is not seen yet: what was approved or asked for again begins in a moment.
+    fn pending(&self, view: &read::DesignView) -> bool {
+        match self {
+            Note::Done(Word::DidApprove) => !matches!(
+                read::reason(&view.design),
+                Some(Reason::Synced | Reason::Destroyed | Reason::JobFailed | Reason::RetryScheduled | Reason::ApprovalRefused)
+            ),
+            Note::Done(Word::DidReplan) => view.plan.as_ref().is_some_and(|plan| plan.expired || plan.refused.is_some()),
+            Note::Done(_) | Note::Failed(_) => false,
+        }
+    }
+    fn markup(&self, say: Say) -> Markup {
+        match self {
+            Note::Done(word) => html! { p.note.good role="status" { (say.word(*word)) } },
+            Note::Failed(text) => html! { p.note.bad role="alert" { (text) } },
+        }
+    }
+}
+
 /// A design's page, with what is to be said above it.
-async fn show(page: &Page, visitor: &Visitor, name: &str, status: StatusCode, note: Option<Markup>) -> Response {
+async fn show(page: &Page, visitor: &Visitor, name: &str, status: StatusCode, note: Option<Note>) -> Response {
     let Some(session) = &visitor.session else { return visitor.to_login() };
     match page.view(name).await {
         Ok(view) => {
             let viewer = design::Viewer { say: visitor.say(), session, now: page.parts.clock.now() };
-            let body = html! { @if let Some(note) = note { (note) } (design::design(&viewer, &view)) };
-            let frame = Frame { path: &format!("/designs/{name}"), ..visitor.frame(&view.session.spec.title, view.job.is_some()) };
+            let pending = note.as_ref().is_some_and(|note| note.pending(&view));
+            // what was approved and is built needs no word about it any more
+            let note = note.filter(|note| pending || !matches!(note, Note::Done(Word::DidApprove | Word::DidReplan)));
+            let body = html! { @if let Some(note) = note { (note.markup(viewer.say)) } (design::design(&viewer, &view)) };
+            let moving = view.job.is_some() || pending;
+            let frame = Frame { path: &format!("/designs/{name}"), ..visitor.frame(&view.session.spec.title, moving) };
             frame.page(status, &body)
         }
         Err(error) => visitor.failed(&error),
@@ -292,7 +325,7 @@ async fn decided(page: &Page, visitor: &Visitor, name: &str, done: &str, result:
             (StatusCode::SERVICE_UNAVAILABLE, say.word(Word::Unavailable).to_owned())
         }
     };
-    show(page, visitor, name, status, Some(html! { p.note.bad role="alert" { (text) } })).await
+    show(page, visitor, name, status, Some(Note::Failed(text))).await
 }
 
 pub(super) async fn approve(State(page): Shared, Path(name): Path<String>, request: Request) -> Response {

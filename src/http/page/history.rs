@@ -7,6 +7,7 @@ use super::plan::back;
 use super::read::{Event, channel_of};
 use super::words::{Say, Word};
 use crate::api::approval::short;
+use crate::api::terraformjob::JobPhase;
 use crate::api::{Approval, Design, TerraformJob, Time};
 
 /// Jobs, approvals and refusals.
@@ -55,7 +56,7 @@ fn job_row(say: Say, design: &Design, job: &TerraformJob, now: &Time) -> Markup 
                 @if let (Some(from), Some(to)) = (&status.started_at, &status.finished_at) {
                     " " span.mute.small { (say.fill(Word::Took, &[("time", &span(say, to.0.duration_since(from.0)))])) }
                 }
-                @if let Some(message) = &status.message { @if !matches!(job.phase(), crate::api::terraformjob::JobPhase::Succeeded) { span.id { (message) } } }
+                @if let Some(message) = &status.message { @if job.phase() != JobPhase::Succeeded { span.id { (message) } } }
             }
             td.nowrap data-label=(say.word(Word::When)) { @if let Some(at) = &job.metadata.creation_timestamp { (time(say, at, now)) } }
         }
@@ -97,7 +98,8 @@ pub(super) fn job(say: Say, title: &str, job: &TerraformJob, lines: &[String], c
             p.mute { (title) " · " code { (job.metadata.name.as_deref().unwrap_or_default()) } @if let Some(at) = &status.started_at { " · " (time(say, at, now)) } }
         }
         section.card aria-labelledby="log-head" {
-            @if progress.total > 0 {
+            // a full bar would say that all is well
+            @if progress.total > 0 && (open || job.phase() == JobPhase::Succeeded) {
                 progress value=(progress.done) max=(progress.total) aria-label=(say.action(job.spec.action)) { (progress.done) "/" (progress.total) }
                 p { (say.fill(Word::JobDone, &[("done", &progress.done.to_string()), ("total", &progress.total.to_string())])) }
             }
@@ -132,6 +134,10 @@ fn log_line(line: &str) -> Markup {
     html! {
         span.at { (clock) } " "
         @if !matches!(level, "info" | "debug" | "trace") { span.loud { (level) } " " }
-        (message)
+        // ids are long and seldom read: they stay in the background
+        @match message.split_once(" [id=") {
+            Some((said, id)) => { (said) span.at { " [id=" (id) } },
+            None => { (message) },
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::parts::{Tone, chip, health_chip, resources, sync_chip, time};
+use super::parts::{Tone, chip, counted, health_chip, resources, sync_chip, time};
 use super::read::{Row, reason};
 use super::words::{Say, Word};
 use crate::api::Time;
 use crate::api::condition::clip;
 
+/// How a host is connected, and a design is made without one: what somebody needs who sees an empty page.
+const HOST: &str = r#"{ "mcpServers": { "galley": { "command": "galley", "args": ["mcp"] } } }"#;
+const FILE: &str = "galley apply -f design.json --session new";
 /// Rows on one page: a screen or two.
 const PAGE: usize = 50;
 
@@ -34,6 +37,7 @@ pub(super) fn login(say: Say, csrf: &str, next: &str, wrong: Option<Word>) -> Ma
 /// The designs, page `at` from 0.
 pub(super) fn list(say: Say, rows: &[Row], at: usize, now: &Time) -> Markup {
     let waiting = rows.iter().filter(|row| row.waits()).count();
+    let stuck = rows.iter().filter(|row| row.stuck()).count();
     let start = at.saturating_mul(PAGE).min(rows.len());
     let shown = &rows[start..rows.len().min(start + PAGE)];
     html! {
@@ -45,11 +49,22 @@ pub(super) fn list(say: Say, rows: &[Row], at: usize, now: &Time) -> Markup {
                     1 => strong.attention { (say.word(Word::OneWaiting)) },
                     n => strong.attention { (say.number(Word::Waiting, n)) },
                 }
+                @match stuck {
+                    0 => {},
+                    1 => { " · " strong.trouble { (say.word(Word::OneTrouble)) } },
+                    n => { " · " strong.trouble { (say.number(Word::Trouble, n)) } },
+                }
                 span.mute { " · " (say.number(Word::Count, rows.len())) }
             }
         }
         @if rows.is_empty() {
-            section.card.lonely { h2 { (say.word(Word::NoDesigns)) } p { (say.word(Word::NoDesignsHelp)) } }
+            section.card.lonely {
+                h2 { (say.word(Word::NoDesigns)) }
+                p { (say.word(Word::NoDesignsHelp)) }
+                pre.sample { (HOST) }
+                p.mute { (say.word(Word::NoDesignsFile)) }
+                pre.sample { (FILE) }
+            }
         } @else {
             div.card.flush {
                 table.stack {
@@ -74,7 +89,7 @@ pub(super) fn list(say: Say, rows: &[Row], at: usize, now: &Time) -> Markup {
 fn line(say: Say, row: &Row, now: &Time) -> Markup {
     let status = row.design.as_ref().and_then(|design| design.status.clone()).unwrap_or_default();
     html! {
-        tr.attention[row.waits()] {
+        tr.attention[row.waits()].trouble[row.stuck()] {
             th scope="row" {
                 @if row.design.is_some() { a href=(format!("/designs/{}", row.name)) { (row.title) } } @else { (row.title) }
                 span.id { (row.name) }
@@ -84,9 +99,10 @@ fn line(say: Say, row: &Row, now: &Time) -> Markup {
             } @else if let Some(design) = &row.design {
                 td.wide data-label=(say.word(Word::State)) {
                     @if let Some(reason) = reason(design) { (say.headline(reason)) }
+                    @if let Some(plan) = status.plan.as_ref().filter(|_| row.waits()) { span.id { (counted(say, &plan.counts)) } }
                     @if design.metadata.deletion_timestamp.is_some() { " " (chip(Tone::Warn, say.word(Word::Deleting))) }
                 }
-                td data-label=(say.word(Word::SyncHead)) { (sync_chip(say, status.sync)) }
+                td data-label=(say.word(Word::SyncHead)) { (sync_chip(say, &status)) }
                 td data-label=(say.word(Word::HealthHead)) { (health_chip(say, status.health)) }
                 td data-label=(say.word(Word::Where)) {
                     (say.target(design.spec.target))

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::words::{Say, Word};
 use crate::api::Time;
-use crate::api::design::{ChangeAction, Counts, Health, Severity, Sync};
+use crate::api::design::{ChangeAction, Counts, DesignStatus, Health, Severity, Sync};
 use crate::api::terraformjob::JobPhase;
 
 /// How a chip looks. The word on it says the same: colour never stands alone.
@@ -35,8 +35,12 @@ pub(super) fn chip(tone: Tone, text: &str) -> Markup {
     html! { span class=(format!("chip {}", tone.class())) { (text) } }
 }
 
-pub(super) fn sync_chip(say: Say, sync: Option<Sync>) -> Markup {
-    let sync = sync.unwrap_or(Sync::Unknown);
+pub(super) fn sync_chip(say: Say, status: &DesignStatus) -> Markup {
+    let sync = status.sync.unwrap_or(Sync::Unknown);
+    // of a draft nobody asked: "unknown" would sound as if something were wrong
+    if sync == Sync::Unknown && !status.apply_started && status.plan.is_none() {
+        return chip(Tone::Calm, say.word(Word::Unplanned));
+    }
     let tone = match sync {
         Sync::Synced => Tone::Good,
         Sync::OutOfSync => Tone::Warn,
@@ -82,6 +86,19 @@ pub(super) fn action_tone(action: ChangeAction) -> Tone {
         ChangeAction::Update => Tone::Warn,
         ChangeAction::Import => Tone::Calm,
     }
+}
+
+/// The counts of a plan in one line, zeros left out.
+pub(super) fn counted(say: Say, counts: &Counts) -> String {
+    let Counts { create, update, replace, delete, import } = *counts;
+    let all = [
+        (ChangeAction::Create, create),
+        (ChangeAction::Update, update),
+        (ChangeAction::Replace, replace),
+        (ChangeAction::Delete, delete),
+        (ChangeAction::Import, import),
+    ];
+    all.into_iter().filter(|(_, n)| *n > 0).map(|(action, n)| format!("{n} {}", say.change(action))).collect::<Vec<_>>().join(" · ")
 }
 
 /// The counts of a plan as tiles: what builds first, what destroys last and loud.

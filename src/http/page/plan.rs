@@ -31,8 +31,10 @@ pub(super) fn plan(viewer: &Viewer<'_>, view: &DesignView, plan: &PlanView) -> M
         (None, false, false, _) => Word::PlanHead,
     };
     let name = view.design.metadata.name.as_deref().unwrap_or_default();
-    let (lost, rest): (Vec<&ChangeView>, Vec<&ChangeView>) =
+    let (mut lost, rest): (Vec<&ChangeView>, Vec<&ChangeView>) =
         plan.changes.iter().partition(|change| matches!(change.action, ChangeAction::Delete | ChangeAction::Replace));
+    // what holds data first: a rule is made again in a second
+    lost.sort_by_key(|change| !holds_data(&change.address));
     html! {
         section.card.plan.decision[decidable] #plan aria-labelledby="plan-head" {
             header.row {
@@ -83,7 +85,10 @@ fn losses(say: Say, view: &DesignView, plan: &PlanView, lost: &[&ChangeView]) ->
                         @for change in lost {
                             tr {
                                 (resource_cell(name, change, &view.design))
-                                td data-label=(say.word(Word::Happens)) { (chip(action_tone(change.action), say.change(change.action))) }
+                                td data-label=(say.word(Word::Happens)) {
+                                    (chip(action_tone(change.action), say.change(change.action)))
+                                    @if holds_data(&change.address) { " " strong.lossy { (say.word(Word::HoldsData)) } }
+                                }
                                 td data-label=(say.word(Word::Why)) { (cause(say, plan, change)) }
                             }
                         }
@@ -92,6 +97,31 @@ fn losses(say: Say, view: &DesignView, plan: &PlanView, lost: &[&ChangeView]) ->
             }
         }
     }
+}
+
+/// Whether destroying a resource of this type destroys what people put into it.
+pub(super) fn holds_data(address: &str) -> bool {
+    const STORES: [&str; 15] = [
+        "oci_database_",
+        "oci_mysql_mysql_db_system",
+        "oci_psql_db_system",
+        "oci_nosql_table",
+        "oci_redis_",
+        "oci_opensearch_",
+        "oci_objectstorage_bucket",
+        "oci_core_volume",
+        "oci_core_boot_volume",
+        "oci_core_instance",
+        "oci_file_storage_file_system",
+        "oci_streaming_stream",
+        "oci_queue_queue",
+        "oci_vault_secret",
+        "oci_kms_",
+    ];
+    // an attachment, a policy or a configuration of one holds nothing
+    let beside = ["_attachment", "_policy", "_configuration", "_pool", "_rule", "_backup_policy_assignment"];
+    let resource_type = address.split('.').next().unwrap_or_default();
+    STORES.iter().any(|store| resource_type.starts_with(store)) && !beside.iter().any(|end| resource_type.ends_with(end))
 }
 
 fn cause(say: Say, plan: &PlanView, change: &ChangeView) -> String {
@@ -146,9 +176,17 @@ fn resource_cell(name: &str, change: &ChangeView, design: &Design) -> Markup {
     let called = component_of(&change.address, design).and_then(|component| component.display_name.as_deref());
     html! {
         th scope="row" {
-            a href=(format!("/designs/{name}/plan?address={}", escaped(&change.address))) { code { (change.address) } }
+            a href=(format!("/designs/{name}/plan?address={}", escaped(&change.address))) { code { (broken(&change.address)) } }
             @if let Some(called) = called { span.id { (called) } }
         }
+    }
+}
+
+/// An address that may be broken between type and name, and seldom elsewhere.
+fn broken(address: &str) -> Markup {
+    match address.split_once('.') {
+        Some((kind, name)) => html! { (kind) "." wbr; (name) },
+        None => html! { (address) },
     }
 }
 
@@ -186,7 +224,7 @@ fn decide(viewer: &Viewer<'_>, view: &DesignView, plan: &PlanView, decidable: bo
                 input #reason type="text" name="reason" maxlength="500" autocomplete="off" disabled[!approver];
                 div.buttons {
                     button #approve .primary .danger[plan.is_destructive()] type="submit" disabled[!approver] aria-describedby=[(!approver).then_some("readers")] {
-                        (say.word(if plan.record.destroy { Word::ApproveDestroy } else { Word::Approve }))
+                        (approving(*say, plan))
                     }
                     button #refuse .secondary type="submit" formaction=(format!("/designs/{name}/refuse")) formnovalidate disabled[!approver] aria-describedby=(if approver { "refusing" } else { "readers" }) {
                         (say.word(Word::Refuse))
@@ -201,6 +239,17 @@ fn decide(viewer: &Viewer<'_>, view: &DesignView, plan: &PlanView, decidable: bo
                 button #replan .secondary type="submit" { (say.word(Word::Replan)) }
             }
         }
+    }
+}
+
+/// What the button does, with the number of what is lost: the last thing that is read before it is pressed.
+fn approving(say: Say, plan: &PlanView) -> String {
+    let counts = plan.record.counts;
+    match (plan.record.destroy, counts.delete + counts.replace) {
+        (true, _) => say.word(Word::ApproveDestroy).to_owned(),
+        (false, 0) => say.word(Word::Approve).to_owned(),
+        (false, 1) => say.word(Word::ApproveLosingOne).to_owned(),
+        (false, n) => say.number(Word::ApproveLosing, n),
     }
 }
 

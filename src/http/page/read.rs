@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Page;
 use crate::api::approval::Channel;
-use crate::api::condition::{self, READY};
+use crate::api::condition::{self, READY, STALLED};
 use crate::api::design::{Change, ChangeAction, PlanRecord};
 use crate::api::terraformjob::Action;
 use crate::api::{Approval, Design, NAMESPACE, Reason, Session, TerraformJob, Time};
@@ -90,6 +90,11 @@ impl Row {
     pub(super) fn waits(&self) -> bool {
         self.design.as_ref().and_then(reason) == Some(Reason::AwaitingApproval)
     }
+    /// Nothing goes on until a person changes something.
+    pub(super) fn stuck(&self) -> bool {
+        let stalled = self.design.as_ref().and_then(|design| condition::condition(&design.status.as_ref()?.conditions, STALLED));
+        self.broken.is_some() || (!self.waits() && stalled.is_some_and(|stalled| stalled.status == "True"))
+    }
 }
 
 /// Why `Ready` is what it is.
@@ -152,7 +157,7 @@ impl Page {
         Api::namespaced(self.parts.reader.client.clone(), NAMESPACE)
     }
 
-    /// Every session with its design: what waits for a person first, then the newest.
+    /// Every session with its design: what waits for a decision first, then what is stuck, then the newest.
     pub(super) async fn rows(&self) -> Result<Vec<Row>, Error> {
         let mut designs = std::collections::BTreeMap::new();
         for guarded in self.all::<Design>().await? {
@@ -184,7 +189,7 @@ impl Page {
             })
             .collect();
         // names carry ULIDs, so name order is age order
-        rows.sort_by(|a, b| (b.waits(), &b.name).cmp(&(a.waits(), &a.name)));
+        rows.sort_by(|a, b| (b.waits(), b.stuck(), &b.name).cmp(&(a.waits(), a.stuck(), &a.name)));
         Ok(rows)
     }
 

@@ -447,6 +447,70 @@ async fn what_waits_for_a_person_comes_first_and_one_broken_document_hides_nothi
     assert!(at(broken) > 0);
 }
 
+/// A row of the list, or nothing.
+fn row<'a>(page: &'a str, name: &str) -> &'a str {
+    page.split("<tr").find(|row| row.contains(name)).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn what_is_stuck_comes_after_what_waits_and_both_are_counted() {
+    let site = Site::new().await;
+    let stalled = json!({ "conditions": [condition("False", "JobFailed"),
+        { "type": "Stalled", "status": "True", "reason": "JobFailed", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z" }] });
+    let stuck = site.kit.design(stalled).await;
+    let waiting = site.waiting().await;
+    let draft = site.kit.design(json!({ "sync": "Unknown", "health": "Missing", "conditions": [condition("True", "Draft")] })).await;
+    let page = site.get(&site.sign_in(EDITOR).await, "/").await.text;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not listed"));
+    assert!(at(&waiting) < at(&stuck) && at(&stuck) < at(&draft), "decisions, then troubles, then the newest");
+    assert!(page.contains("1 waiting for a decision") && page.contains("1 needs attention"), "{page}");
+    assert!(row(&page, &waiting).contains("1 create · 1 replace · 1 destroy"), "what there is to decide: {}", row(&page, &waiting));
+    assert!(row(&page, &draft).contains("not planned") && !row(&page, &draft).contains("Unknown"), "a draft is in order");
+}
+
+#[tokio::test]
+async fn notes_are_folded_away_and_what_must_be_mended_is_not() {
+    let site = Site::new().await;
+    let name = site.waiting().await;
+    let finding =
+        |severity: &str, message: &str| json!({ "rule": "r", "severity": severity, "path": "components[vm]", "message": message });
+    let items = [finding("error", "one is broken"), finding("info", "two is noted"), finding("warning", "three is odd")];
+    site.kit.server.set_status("designs", &name, json!({ "findings": { "errors": 1, "warnings": 1, "infos": 1, "items": items } })).await;
+    let page = site.get(&site.sign_in(EDITOR).await, &format!("/designs/{name}")).await.text;
+    let (open, folded) = page.split_once("<details id=\"notes\">").unwrap();
+    assert!(open.contains("one is broken") && open.contains("three is odd") && !open.contains("two is noted"), "{open}");
+    assert!(folded.contains("1 note") && folded.contains("two is noted"), "{folded}");
+}
+
+#[tokio::test]
+async fn the_button_says_how_much_is_lost_and_an_old_answer_is_not_said_for_ever() {
+    let site = Site::new().await;
+    let name = site.waiting().await;
+    let browser = site.sign_in(APPROVER).await;
+    let page = site.get(&browser, &format!("/designs/{name}?done=approved")).await.text;
+    assert!(page.contains("Approve: 2 are lost") && page.contains("with its data"), "{page}");
+    let reload = "<noscript><meta http-equiv=\"refresh\"";
+    assert!(page.contains("is being applied") && page.contains(reload), "what was approved begins in a moment: {page}");
+    site.kit.server.set_status("designs", &name, json!({ "conditions": [condition("True", "Synced")] })).await;
+    let page = site.get(&browser, &format!("/designs/{name}?done=approved")).await.text;
+    assert!(!page.contains("is being applied") && !page.contains(reload), "{page}");
+}
+
+#[test]
+fn data_is_what_a_person_put_into_a_resource() {
+    for (address, holds, why) in [
+        ("oci_database_autonomous_database.orders", true, "a database"),
+        ("oci_objectstorage_bucket.lake[0]", true, "a bucket, one of several"),
+        ("oci_core_instance.vm", true, "its boot volume goes with it"),
+        ("oci_core_volume_attachment.disk", false, "the volume stays"),
+        ("oci_core_instance_configuration.pool", false, "a description of machines"),
+        ("oci_core_network_security_group_security_rule.vm_to_db", false, "made again in a second"),
+        ("oci_core_vcn.vcn", false, "a network"),
+    ] {
+        assert_eq!(plan::holds_data(address), holds, "{why}: {address}");
+    }
+}
+
 #[tokio::test]
 async fn a_page_that_moves_reloads_itself_without_a_script_and_a_resting_one_does_not() {
     let site = Site::new().await;

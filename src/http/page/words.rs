@@ -2,7 +2,7 @@
 
 use crate::api::Reason;
 use crate::api::approval::Channel;
-use crate::api::design::{ChangeAction, DesiredState, Health, Severity, Sync, Target};
+use crate::api::design::{ApprovalPolicy, ChangeAction, DesiredState, Health, Severity, Sync, Target};
 use crate::api::session::Language;
 use crate::api::terraformjob::{Action, JobPhase};
 
@@ -41,9 +41,12 @@ words! {
     Waiting: "{n} waiting for a decision", "{n} 件が判断待ち";
     OneWaiting: "1 waiting for a decision", "1 件が判断待ち";
     NoneWaiting: "Nothing waits for a decision", "判断待ちはありません";
+    OneTrouble: "1 needs attention", "1 件が要対応";
+    Trouble: "{n} need attention", "{n} 件が要対応";
     Count: "{n} in all", "全 {n} 件";
     NoDesigns: "No designs yet", "まだ設計がありません";
-    NoDesignsHelp: "Connect an assistant to /mcp and tell it what the customer needs. The design appears here while you talk.", "アシスタントを /mcp に接続し、お客様の要件を伝えてください。会話を進めると、ここに設計が現れます。";
+    NoDesignsHelp: "Connect an assistant and tell it what the customer needs. The design appears here while you talk.", "アシスタントを接続し、お客様の要件を伝えてください。会話を進めると、ここに設計が現れます。";
+    NoDesignsFile: "Or make a design from an architecture file:", "または、構成ファイルから設計を作成します:";
     Design: "Design", "設計";
     State: "State", "状態";
     SyncHead: "Sync", "同期";
@@ -104,7 +107,16 @@ words! {
     MoreChanges: "{n} more changes are not shown; the assistant shows them with get_plan.", "ほか {n} 件は表示していません。アシスタントの get_plan で確認できます。";
     DriftDeleted: "Vanished in the cloud, not by Galley", "Galley 以外の操作でクラウドから消えたもの";
     DriftChanged: "Changed in the cloud, not by Galley", "Galley 以外の操作でクラウド上で変更されたもの";
-    OutputsChange: "Outputs change.", "出力値が変わります。";
+    OutputsChange: "Output values change, too.", "出力値も変わります。";
+    HoldsData: "with its data", "データも失われます";
+    ApproveLosing: "Approve: {n} are lost", "承認する(失われるもの {n} 件)";
+    ApproveLosingOne: "Approve: 1 is lost", "承認する(失われるもの 1 件)";
+    Notes: "{n} notes", "参考 {n} 件";
+    OneNote: "1 note", "参考 1 件";
+    NothingWrong: "No errors and no warnings.", "エラーも警告もありません。";
+    Details: "Details", "詳細";
+    OnTheCommandLine: "On the command line:", "コマンドライン:";
+    Unplanned: "not planned", "プランなし";
     Confirm: "I have read what is destroyed or replaced.", "破棄・置換されるものを確認しました。";
     ConfirmMissing: "Confirm first that you have read what is destroyed or replaced.", "先に、破棄・置換されるものを確認したことにチェックしてください。";
     ReasonLabel: "Reason (optional, kept in the history)", "理由(任意。履歴に残ります)";
@@ -179,7 +191,7 @@ words! {
     Minutes: "{n} min", "{n}分";
     Deleting: "being deleted", "削除中";
     Asked: "Wanted: {state}", "望ましい状態: {state}";
-    Policy: "Approval: {policy}", "承認方針: {policy}";
+    Policy: "Approved: {policy}", "承認: {policy}";
     Footer: "Galley plans with Terraform, builds only what was approved, and keeps watching.", "Galley は Terraform で計画し、承認されたものだけを構築し、その後も見守ります。";
 }
 
@@ -246,6 +258,13 @@ impl Say {
             Target::Oci => self.word(Word::OciTarget),
         }
     }
+    pub(super) fn policy(self, policy: ApprovalPolicy) -> &'static str {
+        match policy {
+            ApprovalPolicy::Auto => self.pick("by itself when nothing is lost", "失われるものがなければ自動"),
+            ApprovalPolicy::Agent => self.pick("in the conversation or here", "会話またはこの画面"),
+            ApprovalPolicy::Human => self.pick("only by an approver", "承認者のみ"),
+        }
+    }
     pub(super) fn severity(self, severity: Severity) -> &'static str {
         match severity {
             Severity::Error => self.pick("Error", "エラー"),
@@ -289,35 +308,86 @@ impl Say {
             Channel::Policy => self.pick("by policy", "ポリシー"),
         }
     }
+    /// What a person does about it, where the page itself does not offer it, and what is typed for it (the name of the
+    /// design comes behind).
+    pub(super) fn advice(self, reason: Reason) -> Option<(&'static str, Option<&'static str>)> {
+        let say = |en, ja, command| Some((self.pick(en, ja), command));
+        match reason {
+            Reason::Draft => {
+                say("When it is time, ask for a plan in the conversation.", "準備ができたら、会話でプランを依頼してください。", None)
+            }
+            Reason::InvalidDesign => {
+                say("The findings below say what; mend it in the conversation.", "下の指摘事項を、会話で修正してください。", None)
+            }
+            Reason::InvalidDocument => say("Mend the document with kubectl edit.", "kubectl edit で文書を修正してください。", None),
+            Reason::SecretMissing => say(
+                "Give the variable that is named here its value; the next plan uses it.",
+                "ここに示す変数の値を与えてください。次のプランで使われます。",
+                Some("galley secret set"),
+            ),
+            Reason::InFlightUnconfirmed => say(
+                "Look in the console whether these resources are there. Take over those that are; approving the plan confirms that the others are not.",
+                "これらのリソースがあるかコンソールで確認してください。あるものは引き取り、ないことはプランの承認で確認します。",
+                Some("galley adopt"),
+            ),
+            Reason::ResourcesVanished => say(
+                "Check the permissions of the credential first: forbidden and gone look the same. If they are gone, the plan below makes them again.",
+                "先に認証情報の権限を確認してください(権限の不足と消失は区別できません)。本当に消えた場合は、下のプランで作り直します。",
+                None,
+            ),
+            Reason::OwnerUnknown => say(
+                "Make sure that the named host runs no Terraform for this design, then give the job up.",
+                "示されたホストでこの設計の Terraform が動いていないことを確認し、ジョブのロックを解除してください。",
+                Some("galley force-unlock"),
+            ),
+            Reason::StateUnavailable => say(
+                "Put an earlier state back. Do not delete the design before: its resources would be forgotten.",
+                "以前の状態を復元してください。それまで設計を削除しないでください(リソースが管理から外れます)。",
+                Some("galley state restore"),
+            ),
+            Reason::StorageUnavailable => say(
+                "Check the disk and the permissions of the data directory.",
+                "ディスクとデータディレクトリの権限を確認してください。",
+                None,
+            ),
+            Reason::Suspended => say("Resume it in the conversation.", "会話で再開できます。", None),
+            Reason::Cancelled => {
+                say("Ask for it again in the conversation to go on.", "続けるには、会話でもう一度依頼してください。", None)
+            }
+            Reason::Synced
+            | Reason::PlanReady
+            | Reason::AwaitingApproval
+            | Reason::PlanExpired
+            | Reason::JobRunning
+            | Reason::SessionBusy
+            | Reason::JobFailed
+            | Reason::RetryScheduled
+            | Reason::OutcomeUnknown
+            | Reason::Destroyed
+            | Reason::ApprovalRefused
+            | Reason::Internal => None,
+        }
+    }
+    /// Whether the message of the condition has facts that the page has nowhere else.
+    pub(super) fn tells_more(reason: Reason) -> bool {
+        !matches!(
+            reason,
+            Reason::Draft
+                | Reason::Synced
+                | Reason::PlanReady
+                | Reason::AwaitingApproval
+                | Reason::PlanExpired
+                | Reason::JobRunning
+                | Reason::InvalidDesign
+                | Reason::JobFailed
+                | Reason::RetryScheduled
+                | Reason::Suspended
+                | Reason::Destroyed
+        )
+    }
     /// Where a design stands, in one line for people.
     pub(super) fn headline(self, reason: Reason) -> &'static str {
-        match reason {
-            Reason::Draft => self.pick("A draft: checked, not planned", "下書き: 検証のみ、プランなし"),
-            Reason::Synced => self.pick("Built as designed", "設計どおりに構築されています"),
-            Reason::PlanReady => self.pick("A plan is ready to be read", "プランを確認できます"),
-            Reason::AwaitingApproval => self.pick("Waiting for a decision", "判断を待っています"),
-            Reason::PlanExpired => self.pick("The plan is too old; a fresh one is needed", "プランが古くなりました。作り直しが必要です"),
-            Reason::JobRunning => self.pick("Working", "実行中です"),
-            Reason::SessionBusy => self.pick("Waiting for its turn", "順番を待っています"),
-            Reason::InvalidDesign => self.pick("The design needs mending first", "設計の修正が必要です"),
-            Reason::InvalidDocument => self.pick("The document cannot be understood", "文書を解釈できません"),
-            Reason::JobFailed => self.pick("Something failed; a person has to act", "失敗しました。対応が必要です"),
-            Reason::RetryScheduled => self.pick("Failed; tried again by itself", "失敗しました。自動で再試行します"),
-            Reason::OutcomeUnknown => self.pick("Interrupted; Galley looks at the cloud first", "中断されました。先にクラウドを確認します"),
-            Reason::InFlightUnconfirmed => {
-                self.pick("Interrupted; a person confirms what was being made", "中断されました。作成中だったものの確認が必要です")
-            }
-            Reason::ResourcesVanished => self.pick("Resources have vanished in the cloud", "クラウド上のリソースが見つかりません"),
-            Reason::OwnerUnknown => self.pick("It is not known whether a job still runs", "ジョブが実行中か確認できません"),
-            Reason::StateUnavailable => self.pick("The Terraform state is not available", "Terraform の状態ファイルを利用できません"),
-            Reason::SecretMissing => self.pick("A secret value is missing", "秘密の値が設定されていません"),
-            Reason::Suspended => self.pick("Suspended: nothing is started", "一時停止中: 何も開始しません"),
-            Reason::Destroyed => self.pick("Everything is destroyed", "すべて破棄されました"),
-            Reason::StorageUnavailable => self.pick("The store does not answer", "保存先が応答しません"),
-            Reason::ApprovalRefused => self.pick("An approval did not hold; nothing was run", "承認が無効でした。何も実行していません"),
-            Reason::Cancelled => self.pick("Cancelled", "取り消されました"),
-            Reason::Internal => self.pick("An internal error", "内部エラー"),
-        }
+        crate::api::headline::headline(reason, self.0)
     }
 }
 

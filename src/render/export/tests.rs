@@ -48,7 +48,11 @@ pub fn root() -> PathBuf {
 }
 
 pub fn file(name: &str) -> DesignSpec {
-    let text = std::fs::read_to_string(root().join("tests/designs").join(name)).unwrap();
+    spec_in(&format!("tests/designs/{name}"))
+}
+
+fn spec_in(path: &str) -> DesignSpec {
+    let text = std::fs::read_to_string(root().join(path)).unwrap();
     designs::spec(&serde_json::from_str(&text).unwrap())
 }
 
@@ -62,7 +66,7 @@ pub fn verification() -> Scene {
 
 /// Sixty components in three VCNs, 38 service types, Japanese names.
 pub fn retail() -> Scene {
-    Scene::new("全国チェーン店 基幹システム刷新(株式会社サンプル商店様)", Language::Ja, file("retail-60.json"))
+    Scene::new("全国チェーン店 基幹システム刷新(株式会社サンプル商店様)", Language::Ja, spec_in("tests/fixtures/designs/retail-60.json"))
 }
 
 /// A design of `count` components in `vcns` VCNs with about `count` connections, as people draw them: entries in front,

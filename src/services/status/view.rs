@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::words::{next_actions, summary};
 use super::{Seen, active_job_name};
+use crate::api::advice::spoken;
 use crate::api::condition::{self, clip};
 use crate::api::design::{Counts, DesignStatus, DesiredState, Health, Severity, Sync};
-use crate::api::session::SessionPhase;
+use crate::api::session::{Language, SessionPhase};
 use crate::api::terraformjob::JobPhase;
 use crate::api::{Design, Session, TerraformJob, WhoActs};
 use crate::services::Services;
@@ -245,13 +246,13 @@ impl Services {
             ..Status::default()
         };
         if let Some(design) = design {
-            self.fill(&mut view, design);
+            self.fill(&mut view, design, language);
         }
         view.summary = summary(language, &view);
         view
     }
 
-    fn fill(&self, view: &mut Status, design: &Design) {
+    fn fill(&self, view: &mut Status, design: &Design, language: Language) {
         let status = design.status.clone().unwrap_or_default();
         let ready = condition::condition(&status.conditions, condition::READY);
         view.target = Some(target_word(design.spec.target).to_owned());
@@ -280,7 +281,7 @@ impl Services {
             expires_at: plan.expires_at.0.to_string(),
             expired: now.0 >= plan.expires_at.0,
         });
-        view.last_failure = failure_view(&status);
+        view.last_failure = failure_view(language, &status);
         view.drift = status.drift.as_ref().map(|drift| DriftView {
             checked_at: drift.checked_at.as_ref().map(|time| time.0.to_string()),
             count: drift.items.len(),
@@ -317,7 +318,7 @@ impl Services {
     }
 }
 
-fn failure_view(status: &DesignStatus) -> Option<FailureView> {
+fn failure_view(language: Language, status: &DesignStatus) -> Option<FailureView> {
     let failure = status.last_failure.as_ref()?;
     let short_list = |list: &[String]| -> Vec<String> { list.iter().take(LIST).cloned().collect() };
     let left = |list: &[String]| list.len().saturating_sub(LIST);
@@ -337,10 +338,10 @@ fn failure_view(status: &DesignStatus) -> Option<FailureView> {
                 detail: clip(&diagnostic.detail, 600),
                 address: diagnostic.address.clone(),
                 place: diagnostic.file.as_ref().map(|file| format!("{file}:{}", diagnostic.line.unwrap_or(0))),
-                next_action: diagnostic.next_action.clone(),
+                next_action: diagnostic.next_action.as_deref().map(|text| spoken(text, language).to_owned()),
             })
             .collect(),
-        next_actions: failure.next_actions.iter().take(5).map(|action| clip(action, 300)).collect(),
+        next_actions: failure.next_actions.iter().take(5).map(|action| clip(spoken(action, language), 300)).collect(),
         attempts: failure.attempts,
         retry_at: failure.retry_at.as_ref().map(|time| time.0.to_string()),
         created: short_list(&failure.created),
