@@ -13,7 +13,7 @@ use super::failure::{Exit, Failure};
 use super::screen::{Screen, Tone, age, clean, say, span, table};
 use super::text::Text;
 use crate::api::approval::{Approval, ApprovalSpec, short};
-use crate::api::design::{Change, ChangeAction, Counts, DesiredState, PlanRecord, Preview};
+use crate::api::design::{Change, ChangeAction, Counts, DesiredState, PlanRecord, Preview, Sync};
 use crate::api::{Design, NAMESPACE, Time};
 use crate::clock::{Clock, SystemClock};
 
@@ -136,7 +136,11 @@ async fn fetch(server: &Server, designs: &Api<Design>, name: &str, screen: Scree
     };
     match design.status.as_ref().and_then(|status| status.plan.clone()) {
         Some(plan) => Ok((design, plan)),
-        None => Err(Failure::new(Exit::NotFound, screen.lang.fill(Text::NoPlan, &[("name", &name)]))),
+        None => {
+            let synced = design.status.as_ref().is_some_and(|status| status.sync == Some(Sync::Synced));
+            let text = if synced { Text::NothingToPlan } else { Text::NoPlan };
+            Err(Failure::new(Exit::NotFound, screen.lang.fill(text, &[("name", &name)])))
+        }
     }
 }
 

@@ -107,6 +107,7 @@ texts! { Text:
     NotApproved: "not approved", "承認しませんでした";
     NeedYes: "there is no terminal to ask on; say --yes to approve plan {sha}", "端末がないため確認できません。プラン {sha} を承認するには --yes を付けてください";
     NoPlan: "design {name} has no plan; set desiredState to Planned or Applied and wait: galley status {name} --watch --until plan", "設計 {name} にはプランがありません。desiredState を Planned か Applied にして待ってください: galley status {name} --watch --until plan";
+    NothingToPlan: "there is no plan: what is wanted of {name} is what is there", "プランはありません。{name} は目標どおりの状態です";
     OtherPlan: "the newest plan is {found}, not {asked}; read it with `galley plan {name}`", "最新のプランは {asked} ではなく {found} です。`galley plan {name}` で確認してください";
     OldPlan: "the plan is for generation {plan}, the design is at {now}; wait for the new plan", "プランは世代 {plan} のもので、設計は世代 {now} です。新しいプランを待ってください";
     OnlyPlanned: "desiredState of {name} is {state}: nothing would apply this plan; ask for it first: galley apply --session {name} --desired-state applied", "{name} の desiredState は {state} のため、このプランは適用されません。先に指定してください: galley apply --session {name} --desired-state applied";

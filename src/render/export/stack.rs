@@ -190,6 +190,11 @@ struct Shown {
 
 /// `order_db_admin_password` as a title: the console shows it above its field.
 fn titled(name: &str) -> String {
+    match name {
+        "compartment_ocid" => return "Compartment".to_owned(),
+        "tenancy_ocid" => return "Tenancy OCID".to_owned(),
+        _ => {}
+    }
     let words = name.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
