@@ -49,11 +49,8 @@ run() {
 }
 
 start "$program" http
-run http-2025-11-25-stateless "$url" --requirements 2025-11-25 --expected-failures tests/real/suite/expected-http-2025-11-25.yaml
-run http-2026-07-28 "$url" --requirements 2026-07-28
-# The older era in full: the same handler behind a door that keeps sessions.
-start "$program" sessions
 run http-2025-11-25 "$url" --requirements 2025-11-25
+run http-2026-07-28 "$url" --requirements 2026-07-28
 start python3 tests/real/stdio_door.py "$program" stdio
 run stdio-2025-11-25 "$url" --requirements 2025-11-25 --expected-failures tests/real/suite/expected-stdio-2025-11-25.yaml
 run stdio-2026-07-28 "$url" --requirements 2026-07-28 --expected-failures tests/real/suite/expected-stdio-2026-07-28.yaml
