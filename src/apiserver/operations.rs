@@ -165,7 +165,7 @@ impl Core {
             let doc = self.shared.read(|state| state.get(&key).map(|doc| (doc.bytes.clone(), doc.version)));
             let (bytes, version) = doc.ok_or_else(|| ApiError::not_found(call.kind, name))?;
             let old: Value = serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(format!("{name} is not JSON: {error}")))?;
-            let wanted = self.desired(call, name, &old, &change)?;
+            let wanted = self.desired(call, name, &old, whole, &change)?;
             let ready = self.prepare_update(call, wanted, &old, scope, whole)?;
             if ready.object == old {
                 return Ok(Done { bytes, warnings: ready.warnings, is_status: false });
@@ -190,6 +190,7 @@ impl Core {
         call: &Call<'_>,
         name: &str,
         old: &Value,
+        whole: bool,
         change: &impl Fn(&Value) -> Result<Value, ApiError>,
     ) -> Result<Value, ApiError> {
         let stored = if call.core_form { events::to_core(old.clone()) } else { old.clone() };
@@ -205,6 +206,11 @@ impl Core {
         if let Some(uid) = metadata::text(&wanted, "uid")
             && Some(uid) != metadata::text(old, "uid")
         {
+            // In a whole object a uid says which object is meant; in a patch it is an edit like any other.
+            if !whole {
+                let cause = Cause::invalid("metadata.uid", &wanted["metadata"]["uid"], "field is immutable");
+                return Err(ApiError::invalid(call.kind, name, vec![cause]));
+            }
             let found = metadata::text(old, "uid").unwrap_or_default();
             let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {found}");
             return Err(ApiError::conflict(call.kind, name, &why));
