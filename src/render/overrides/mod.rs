@@ -109,7 +109,11 @@ fn parse(text: &str) -> Result<Body, Refusal> {
         return Err(("files.syntax", both("式が長すぎます", "an expression is too long")));
     }
     hcl::parse(text).map_err(|error| {
-        let shown: String = error.to_string().lines().next().unwrap_or_default().chars().take(200).collect();
+        // The place stands in the first line, what was expected in the last; between them the text itself is quoted.
+        let error = error.to_string();
+        let place = error.lines().next().unwrap_or_default().trim_start_matches([' ', '-', '>']);
+        let expected = error.lines().rev().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or_default();
+        let shown: String = format!("{place} {expected}").trim().chars().take(200).collect();
         ("files.syntax", both(format!("HCL として読めません: {shown}"), format!("it cannot be read as HCL: {shown}")))
     })
 }
