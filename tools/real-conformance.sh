@@ -61,10 +61,11 @@ GALLEY_DATA_DIR="$folder/data" GALLEY_LISTEN=127.0.0.1:0 GALLEY_TOKEN="$token" t
 children+=($!)
 for _ in $(seq 300); do [[ -f "$folder/data/server.json" ]] && break; sleep 0.1; done
 base="$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["baseUrl"])' "$folder/data/server.json")"
-for scenario in server-initialize ping tools-list dns-rebinding-protection; do
+for scenario in server-initialize ping tools-list resources-list prompts-list server-session-lifecycle server-sse-multiple-streams \
+    dns-rebinding-protection; do
     run "serve-$scenario" "$base/mcp?token=$token" --scenario "$scenario" --spec-version 2025-11-25
 done
-for scenario in tools-list dns-rebinding-protection sep-2164-resource-not-found; do
+for scenario in tools-list resources-list prompts-list caching dns-rebinding-protection sep-2164-resource-not-found; do
     run "serve-$scenario-2026" "$base/mcp?token=$token" --scenario "$scenario" --spec-version 2026-07-28
 done
 exit "$failed"
