@@ -88,8 +88,15 @@ pub(super) fn with_sessions<H: ServerHandler + Clone>(
 
 async fn enter<H: ServerHandler + Clone>(doors: Arc<Doors<H>>, request: Request) -> Response {
     if request.headers().contains_key(SESSION) {
-        let visit = if request.method() == Method::DELETE { Visit::Ends } else { Visit::Goes };
-        return doors.together(visit, request).await;
+        if request.method() != Method::DELETE {
+            return doors.together(Visit::Goes, request).await;
+        }
+        let mut response = doors.together(Visit::Ends, request).await;
+        // rmcp says 202, which common clients take for a failure: it is done, and there is nothing to say.
+        if response.status() == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        return response;
     }
     if request.method() != Method::POST || stands_alone(request.headers()) {
         return doors.alone.handle(request).await.map(Body::new);

@@ -35,9 +35,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::approvals::{HANDLE, handle};
 
-/// Most sessions in memory at once. One is a host that spoke within [`IDLE`]; each takes about 50 KiB, so a full table is a
-/// sixth of what the whole server may take.
-pub(super) const LIMIT: usize = 128;
+/// Sessions in memory at once; beyond it who is silent gives way. One is a host that spoke within [`IDLE`] or listens; each takes
+/// about 60 KiB.
+pub(super) const LIMIT: usize = 256;
+/// Most there can be: hosts that are in the middle of a conversation when the server restarts all come back.
+const MOST: usize = 2 * LIMIT;
 /// How long a session without an open stream stays. Making it again costs a host less than a millisecond.
 pub(super) const IDLE: Duration = Duration::from_secs(300);
 /// How often idle ones are looked for.
@@ -132,6 +134,13 @@ struct Live {
     number: u64,
 }
 
+impl Live {
+    /// Nothing is open: to forget it costs its host nothing.
+    fn is_silent(&self) -> bool {
+        self.calls == 0 && self.listening == 0
+    }
+}
+
 #[derive(Default)]
 struct Held {
     live: HashMap<SessionId, Live>,
@@ -155,17 +164,16 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes room for one more, at the cost of the session that has been silent longest; false when all are in the middle of
-    /// a call.
+    /// Makes room for one more, at the cost of the session that has been silent longest; false when every host calls or
+    /// listens. (A listener that gave way would be back within a second, at the cost of another one.)
     pub(super) fn make_room(&self) -> bool {
         let gone = {
             let mut held = self.held();
             if held.live.len() < LIMIT {
                 return true;
             }
-            // A listener comes back by itself and so does its session: it goes after those that nobody listens to.
-            let silent = held.live.iter().filter(|(_, live)| live.calls == 0);
-            let Some(id) = silent.min_by_key(|(_, live)| (live.listening, live.used)).map(|(id, _)| id.clone()) else { return false };
+            let silent = held.live.iter().filter(|(_, live)| live.is_silent());
+            let Some(id) = silent.min_by_key(|(_, live)| live.used).map(|(id, _)| id.clone()) else { return false };
             held.live.remove(&id)
         };
         close(gone.into_iter(), "crowded");
@@ -176,7 +184,7 @@ impl Sessions {
     pub(super) fn sweep(&self, now: Instant) {
         let gone: Vec<Live> = {
             let mut held = self.held();
-            let idle = |live: &Live| live.calls == 0 && live.listening == 0 && now.saturating_duration_since(live.used) >= IDLE;
+            let idle = |live: &Live| live.is_silent() && now.saturating_duration_since(live.used) >= IDLE;
             held.live.extract_if(|_, live| idle(live)).map(|(_, live)| live).collect()
         };
         close(gone.into_iter(), "idle");
@@ -449,8 +457,10 @@ impl SessionManager for Sessions {
         if self.held().live.contains_key(&id) {
             return Ok(RestoreOutcome::AlreadyPresent);
         }
-        // Without room it is made all the same: its host holds one call, and those are bounded by the connections.
-        self.make_room();
+        // A host that is told 404 shakes hands again, and is then served without a session.
+        if !self.make_room() && self.held().live.len() >= MOST {
+            return Ok(RestoreOutcome::NotSupported);
+        }
         Ok(RestoreOutcome::Restored(self.begin(id, "recalled")))
     }
 }

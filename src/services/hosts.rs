@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::Services;
 use crate::blobs::BlobKey;
 
-/// Hosts whose subscriptions are kept: twice what a door holds in memory.
-const KEPT: usize = 256;
+/// Hosts whose subscriptions are kept: as many as a door ever holds.
+const KEPT: usize = 512;
 
 impl Services {
     /// Keeps the subscriptions of a host. Best effort: without it they hold until the next restart.
