@@ -26,6 +26,7 @@ trap stop EXIT
 
 # Starts a server that prints its URL as its first line, and gives that URL in $url.
 start() {
+    : > "$folder/url" # there before the program is, and empty again for the next one
     "$@" > "$folder/url" 2> "$folder/server.log" &
     children+=($!)
     for _ in $(seq 300); do
