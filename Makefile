@@ -31,13 +31,14 @@ test: ## every test; closes with "N passed, N failed"
 	@tools/fetch.sh terraform kubectl
 	@tools/test.sh
 
-test-real: ## other people's programs against the real binary: MCP suite, Python clients, kubectl, browser; with KUBECONFIG, a cluster
+test-real: ## other people's programs against the real binary: MCP suite, Python clients, kubectl, browser, OCI provider; with KUBECONFIG, a cluster
 	@tools/fetch.sh terraform kubectl
 	@tools/real-conformance.sh
 	@tools/real-conversation.sh
 	@tools/test.sh --test acceptance kubectl::
 	@if [[ -x /usr/bin/chromium || -x /usr/bin/chromium-browser || -x /usr/bin/google-chrome ]]; then tools/test.sh --test page real_browser; \
 	else echo "SKIPPED: the page in a real browser; there is no Chromium on this machine"; fi
+	@tools/real-provider.sh
 	@if [[ -n "$${KUBECONFIG:-}" ]]; then tools/test.sh real_cluster; else echo "SKIPPED: the behaviour suite against a cluster; KUBECONFIG names none"; fi
 
 model: ## the decisions, called by an abstract world: every way within the bounds, walks beyond; 0 counterexamples
