@@ -11,8 +11,14 @@ use rmpv::Value as Pack;
 
 use crate::stage::Real;
 
-#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated from proto/tfplugin5.proto")]
-#[allow(dead_code, reason = "the protocol has more messages than this question needs")]
+#[allow(
+    dead_code,
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from proto/tfplugin5.proto, which has more messages than this question needs"
+)]
 mod tf {
     include!(concat!(env!("OUT_DIR"), "/tfplugin5.rs"));
 }
@@ -61,7 +67,7 @@ async fn plan(client: &mut Client, name: &str, config: Pack) -> Option<Pack> {
     let value = |value: &Pack| {
         let mut bytes = Vec::new();
         rmpv::encode::write_value(&mut bytes, value).unwrap();
-        Some(tf::DynamicValue { msgpack: bytes.into(), json: Vec::new().into() })
+        Some(tf::DynamicValue { msgpack: bytes, json: Vec::new() })
     };
     let request = tf::plan_resource_change::Request {
         type_name: name.to_owned(),

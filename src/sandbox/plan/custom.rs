@@ -29,22 +29,14 @@ pub(super) fn customize(resource_type: &str, prior: &Value, planned: &mut Value,
                 needs(vec![name("endpoint_config"), Step::Index(0), name("subnet_id")]);
             }
         }
-        "oci_load_balancer_load_balancer" | "oci_network_load_balancer_network_load_balancer" => {
-            // Galley gives addresses of version 4 only; version 6 and a change of version are another story there.
-            if changed(planned, "reserved_ips") {
-                needs(vec![name("reserved_ips")]);
-            }
+        // Galley gives addresses of version 4 only; version 6 and a change of version are another story there.
+        "oci_load_balancer_load_balancer" | "oci_network_load_balancer_network_load_balancer" if changed(planned, "reserved_ips") => {
+            needs(vec![name("reserved_ips")]);
         }
-        "oci_functions_function" => {
-            if changed(planned, "image") && prior.get("image_digest") == planned.get("image_digest") {
-                planned.set("image_digest", Value::unknown());
-            }
+        "oci_functions_function" if changed(planned, "image") && prior.get("image_digest") == planned.get("image_digest") => {
+            planned.set("image_digest", Value::unknown());
         }
-        "oci_vault_secret" => {
-            if changed(planned, "secret_content") {
-                planned.set("current_version_number", Value::unknown());
-            }
-        }
+        "oci_vault_secret" if changed(planned, "secret_content") => planned.set("current_version_number", Value::unknown()),
         _ => {}
     }
 }
