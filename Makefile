@@ -31,7 +31,7 @@ test: ## every test; closes with "N passed, N failed"
 	@tools/fetch.sh terraform kubectl
 	@tools/test.sh
 
-test-real: ## other people's programs against the real binary: MCP suite, Python clients, kubectl, browser, a real kube-apiserver
+test-real: ## other people's programs against the real binary: MCP suite, Python clients, kubectl, browser, a real kube-apiserver, OCI's provider
 	@tools/fetch.sh terraform kubectl
 	@tools/real-conformance.sh
 	@tools/real-conversation.sh
@@ -39,6 +39,7 @@ test-real: ## other people's programs against the real binary: MCP suite, Python
 	@if [[ -x /usr/bin/chromium || -x /usr/bin/chromium-browser || -x /usr/bin/google-chrome ]]; then tools/test.sh --test page real_browser; \
 	else echo "SKIPPED: the page in a real browser; there is no Chromium on this machine"; fi
 	@tools/real-cluster.sh
+	@tools/real-provider.sh
 
 model: ## the decisions, called by an abstract world: every way within the bounds, walks beyond; 0 counterexamples
 	$(CARGO) test --locked --test model --no-run
