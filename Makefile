@@ -31,14 +31,15 @@ test: ## every test; closes with "N passed, N failed"
 	@tools/fetch.sh terraform kubectl chromium
 	@tools/test.sh
 
-test-real: ## other people's programs: MCP suite, Python clients, kubectl, browser, Mermaid; with KUBECONFIG, a cluster
+test-real: ## other people's programs: MCP suite, Python clients, kubectl, browser, Mermaid, a real kube-apiserver, OCI's provider
 	@tools/fetch.sh terraform kubectl chromium
 	@tools/real-conformance.sh
 	@tools/real-conversation.sh
 	@tools/real-mermaid.sh
 	@tools/test.sh --test acceptance kubectl::
 	@tools/test.sh --test page
-	@if [[ -n "$${KUBECONFIG:-}" ]]; then tools/test.sh real_cluster; else echo "SKIPPED: the behaviour suite against a cluster; KUBECONFIG names none"; fi
+	@tools/real-cluster.sh
+	@tools/real-provider.sh
 
 model: ## the decisions, called by an abstract world: every way within the bounds, walks beyond; 0 counterexamples
 	$(CARGO) test --locked --test model --no-run

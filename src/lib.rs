@@ -4,6 +4,10 @@
 //! compare each document with Terraform state and issue jobs, one at a time per session. The two meet only in documents
 //! and blobs: that missing arrow is the architecture. Read the modules in this order.
 
+// Files that tests of the library and programs under tests/ share say `galley::`, as the latter must.
+#[cfg(test)]
+extern crate self as galley;
+
 pub mod config;
 pub mod telemetry;
 pub mod api;
@@ -26,3 +30,7 @@ pub mod mcp;
 pub mod http;
 pub mod cli;
 pub mod app;
+
+#[cfg(test)]
+#[path = "../tests/support/designs.rs"]
+pub(crate) mod designs;

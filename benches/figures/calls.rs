@@ -15,6 +15,10 @@ const CALLS: usize = 1500;
 const CROWD: usize = 1000;
 /// Sessions created one after the other for the write figure.
 const WRITES: usize = 300;
+/// Hosts that begin a transport session and go away: five times as many as a door keeps.
+const HOSTS: usize = 1280;
+/// How many of them it keeps (`mcp/sessions.rs`).
+const KEPT: usize = 256;
 /// Connections that fill the server with sessions.
 const FILLERS: usize = 4;
 
@@ -63,10 +67,25 @@ pub async fn measure() -> Found {
     assert_eq!(total, json!(CROWD));
     until_idle(world.pid()).await;
     let (cpu, wall) = light(&world, &mut rpc, &first, CROWD, &mut found).await;
+    let mut host = Rpc::in_session(world.base()).await;
+    found.note("the same within a transport session, as hosts before 2026-07-28 call:".to_owned());
+    let within = light(&world, &mut host, &first, CROWD, &mut found).await;
+    let (cpu, wall) = (cpu.max(within.0), wall.max(within.1));
     found.figure("light MCP tool call, server CPU", Figure::Measured(cpu));
     found.figure("light MCP tool call, wall p99", Figure::Measured(wall));
     until_idle(world.pid()).await;
-    found.figure("resident, 1,000 sessions of 19 components", Figure::Measured(measure::resident(world.pid()).expect("running")));
+    let resident = measure::resident(world.pid()).expect("running");
+    found.figure("resident, 1,000 sessions of 19 components", Figure::Measured(resident));
+    for _ in 0..HOSTS {
+        Rpc::in_session(world.base()).await;
+    }
+    until_idle(world.pid()).await;
+    let crowded = measure::resident(world.pid()).expect("running");
+    let each = (crowded - resident) * 1024.0 / KEPT as f64;
+    found.note(format!(
+        "{HOSTS} hosts that shook hands and never said goodbye: {:.1} MiB more, {each:.0} KiB for each of the {KEPT} that are kept",
+        crowded - resident
+    ));
     found
 }
 

@@ -18,28 +18,55 @@ pub struct Rpc {
     http: reqwest::Client,
     url: String,
     next: u64,
+    /// transport session, as an older host has one
+    session: Option<String>,
 }
 
 impl Rpc {
     pub fn to(base: &str) -> Self {
-        Rpc { http: reqwest::Client::builder().pool_max_idle_per_host(1).build().expect("a client"), url: format!("{base}/mcp"), next: 0 }
+        let http = reqwest::Client::builder().pool_max_idle_per_host(1).build().expect("a client");
+        Rpc { http, url: format!("{base}/mcp"), next: 0, session: None }
     }
 
-    /// One tool call; the structured content and the wall time from the first byte sent to the last byte read.
-    pub async fn timed(&mut self, tool: &str, arguments: &Value) -> (Value, Duration) {
-        self.next += 1;
-        let body = json!({"jsonrpc": "2.0", "id": self.next, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+    /// The same as a host that shakes hands and keeps a session, which is how the revisions before 2026-07-28 talk.
+    pub async fn in_session(base: &str) -> Self {
+        let mut rpc = Rpc::to(base);
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "figures", "version": "1"}}});
+        let answer = rpc.request(&hello).send().await.expect("an answer");
+        rpc.session = Some(answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned());
+        answer.bytes().await.expect("a body");
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert!(rpc.request(&ready).send().await.expect("an answer").status().is_success());
+        rpc
+    }
+
+    fn request(&self, body: &Value) -> reqwest::RequestBuilder {
         let request = self
             .http
             .post(&self.url)
             .bearer_auth(EDITOR)
             .header("accept", "application/json, text/event-stream")
             .header("mcp-protocol-version", "2025-06-18")
-            .json(&body);
+            .json(body);
+        match &self.session {
+            Some(session) => request.header("mcp-session-id", session),
+            None => request,
+        }
+    }
+
+    /// One tool call; the structured content and the wall time from the first byte sent to the last byte read.
+    pub async fn timed(&mut self, tool: &str, arguments: &Value) -> (Value, Duration) {
+        self.next += 1;
+        let body = json!({"jsonrpc": "2.0", "id": self.next, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+        let request = self.request(&body);
         let start = Instant::now();
         let bytes = request.send().await.expect("an answer").bytes().await.expect("a body");
         let took = start.elapsed();
-        let answer: Value = serde_json::from_slice(&bytes).expect("JSON-RPC");
+        // Within a session an answer is an event stream of one message.
+        let text = std::str::from_utf8(&bytes).expect("text");
+        let message = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or(text);
+        let answer: Value = serde_json::from_str(message).expect("JSON-RPC");
         assert!(answer["result"]["isError"] != json!(true) && answer.get("error").is_none(), "{tool} {arguments}: {answer}");
         (answer["result"]["structuredContent"].clone(), took)
     }

@@ -129,6 +129,7 @@ impl Core {
         if !object.is_object() {
             return Err(ApiError::bad_request("the body must be a JSON object"));
         }
+        check_name(&object, name)?;
         let version = metadata::text(&object, "resourceVersion");
         if version.is_none() && !call.kind.is_event() {
             let cause = Cause::new("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update");
@@ -165,7 +166,7 @@ impl Core {
             let doc = self.shared.read(|state| state.get(&key).map(|doc| (doc.bytes.clone(), doc.version)));
             let (bytes, version) = doc.ok_or_else(|| ApiError::not_found(call.kind, name))?;
             let old: Value = serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(format!("{name} is not JSON: {error}")))?;
-            let wanted = self.desired(call, name, &old, &change)?;
+            let wanted = self.desired(call, name, &old, whole, &change)?;
             let ready = self.prepare_update(call, wanted, &old, scope, whole)?;
             if ready.object == old {
                 return Ok(Done { bytes, warnings: ready.warnings, is_status: false });
@@ -190,6 +191,7 @@ impl Core {
         call: &Call<'_>,
         name: &str,
         old: &Value,
+        whole: bool,
         change: &impl Fn(&Value) -> Result<Value, ApiError>,
     ) -> Result<Value, ApiError> {
         let stored = if call.core_form { events::to_core(old.clone()) } else { old.clone() };
@@ -198,13 +200,15 @@ impl Core {
             return Err(ApiError::bad_request(format!("the object is nested deeper than {} levels", body::MAX_DEPTH)));
         }
         check_namespace(&wanted)?;
-        if let Some(other) = metadata::text(&wanted, "name").filter(|other| *other != name) {
-            let message = format!("the name of the object ({other}) does not match the name on the URL ({name})");
-            return Err(ApiError::bad_request(message));
-        }
+        check_name(&wanted, name)?;
         if let Some(uid) = metadata::text(&wanted, "uid")
             && Some(uid) != metadata::text(old, "uid")
         {
+            // In a whole object a uid says which object is meant; in a patch it is an edit like any other.
+            if !whole {
+                let cause = Cause::invalid("metadata.uid", &wanted["metadata"]["uid"], "field is immutable");
+                return Err(ApiError::invalid(call.kind, name, vec![cause]));
+            }
             let found = metadata::text(old, "uid").unwrap_or_default();
             let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {found}");
             return Err(ApiError::conflict(call.kind, name, &why));
@@ -241,7 +245,7 @@ impl Core {
         if call.kind.is_event() {
             self.around(call.identity, |around| admission::event_write(call.kind, name, around))?;
         }
-        let extra = garbage_finalizer(options)?;
+        let extra = garbage_finalizer(call.kind, name, options)?;
         for _ in 0..ATTEMPTS {
             let doc = self.shared.read(|state| state.get(&key).cloned()).ok_or_else(|| ApiError::not_found(call.kind, name))?;
             let mut object: Value =
@@ -305,15 +309,26 @@ impl Core {
 }
 
 /// The finalizer that the wished propagation needs. Background needs none: the collector sees the owner go.
-fn garbage_finalizer(options: &DeleteOptions) -> Result<Option<&'static str>, ApiError> {
+fn garbage_finalizer(kind: &Kind, name: &str, options: &DeleteOptions) -> Result<Option<&'static str>, ApiError> {
     match (options.propagation_policy.as_deref(), options.orphan_dependents) {
         (Some("Foreground"), None) => Ok(Some(FOREGROUND)),
         (Some("Orphan"), None) | (None, Some(true)) => Ok(Some(ORPHAN)),
         (Some("Background"), None) | (None, None | Some(false)) => Ok(None),
         (Some(_), Some(_)) => Err(ApiError::bad_request("propagationPolicy and orphanDependents may not both be set")),
         (Some(other), None) => {
-            Err(ApiError::bad_request(format!("unknown propagationPolicy {other:?}: supported are Background, Foreground, Orphan")))
+            let message = format!("Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\"");
+            Err(ApiError::invalid(kind, name, vec![Cause::new("FieldValueNotSupported", "propagationPolicy", message)]))
         }
+    }
+}
+
+fn check_name(object: &Value, name: &str) -> Result<(), ApiError> {
+    match metadata::text(object, "name").filter(|other| *other != name) {
+        Some(other) => {
+            let message = format!("the name of the object ({other}) does not match the name on the URL ({name})");
+            Err(ApiError::bad_request(message))
+        }
+        None => Ok(()),
     }
 }
 

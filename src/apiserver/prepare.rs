@@ -127,7 +127,8 @@ fn update_status(kind: &Kind, mut object: Value, old: &Value, name: &str, around
     if causes.is_empty() { Ok(Ready { object: result, warnings: Vec::new() }) } else { Err(ApiError::invalid(kind, name, causes)) }
 }
 
-/// apiVersion and kind: filled in when absent, refused when of something else.
+/// apiVersion and kind: filled in when absent, refused when of something else (another group is no document of this path;
+/// another kind is an invalid one, as a real API server has it).
 fn identify(kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
     if !object.is_object() {
         return Err(ApiError::bad_request("the body must be a JSON object"));
@@ -135,6 +136,11 @@ fn identify(kind: &Kind, object: &mut Value) -> Result<(), ApiError> {
     for (member, wanted) in [("apiVersion", kind.api_version()), ("kind", kind.kind.clone())] {
         let found = object[member].as_str().unwrap_or_default();
         if !found.is_empty() && found != wanted {
+            if member == "kind" {
+                let name = metadata::text(object, "name").unwrap_or_default().to_owned();
+                let cause = Cause::invalid("kind", &object[member], format!("must be {wanted}"));
+                return Err(ApiError::invalid(kind, &name, vec![cause]));
+            }
             let message = format!("the {member} in the data ({found}) does not match the expected {member} ({wanted})");
             return Err(ApiError::bad_request(message));
         }

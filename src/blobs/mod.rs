@@ -43,6 +43,12 @@ impl BlobKey {
     pub fn job(design_uid: &str, job: &str, what: JobBlob) -> Self {
         Self(format!("designs/{}/jobs/{}/{}", segment(design_uid), segment(job), what.file()))
     }
+    /// Prefix of what is kept for the hosts of MCP.
+    pub const HOSTS: &str = "mcp/";
+    /// `mcp/<transport session>.json`: a JSON list of what it subscribed to
+    pub fn host(session: &str) -> Self {
+        Self(format!("{}{}.json", Self::HOSTS, segment(session)))
+    }
     /// Prefix of everything of a design.
     pub fn design_prefix(design_uid: &str) -> String {
         format!("designs/{}/", segment(design_uid))

@@ -22,6 +22,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post, put};
+use axum::serve::{Listener, ListenerExt};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -150,9 +151,19 @@ pub fn router(parts: HttpParts) -> Router {
     Router::new().fallback_service(tower::ServiceBuilder::new().layer(from_fn(gate::take_token)).service(inner))
 }
 
+/// A listener whose connections send what there is at once. An event stream ends with a small segment of its own: held back for
+/// the client's acknowledgement of the one before (Nagle, RFC 1122 §4.2.3.4), every answer of that kind takes 40 ms.
+fn prompt(listener: tokio::net::TcpListener) -> impl Listener<Io = tokio::net::TcpStream, Addr = std::net::SocketAddr> {
+    listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection may be slow");
+        }
+    })
+}
+
 /// Serves until `shutdown`, then lets open answers end for a moment.
 pub async fn serve(listener: tokio::net::TcpListener, router: Router, shutdown: CancellationToken) -> Result<(), Error> {
-    let graceful = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned()).into_future();
+    let graceful = axum::serve(prompt(listener), router).with_graceful_shutdown(shutdown.clone().cancelled_owned()).into_future();
     tokio::pin!(graceful);
     // both arms are cancel safe: dropping the server closes the listener
     tokio::select! {

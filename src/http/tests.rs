@@ -340,6 +340,16 @@ fn no_token_reaches_a_trace_at_any_level() {
 }
 
 #[tokio::test]
+async fn an_answer_of_several_segments_is_not_held_back_for_the_clients_acknowledgement() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut listener = prompt(listener);
+    let (accepted, client) = tokio::join!(listener.accept(), tokio::net::TcpStream::connect(address));
+    client.unwrap();
+    assert!(accepted.0.nodelay().unwrap());
+}
+
+#[tokio::test]
 async fn serving_ends_soon_after_shutdown_even_with_an_open_watch() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -16,6 +16,16 @@ const LIFE: Duration = Duration::from_secs(900);
 /// Most open questions; the oldest gives way. One person answers one at a time.
 const LIMIT: usize = 256;
 
+/// Characters of a handle: a SHA-256 in hexadecimal.
+pub(super) const HANDLE: usize = 64;
+
+/// A handle that nobody guesses, in hexadecimal.
+pub(super) fn handle() -> String {
+    // Two ULIDs carry 160 random bits; the hash hides their clock.
+    let seed = format!("{}{}", ulid::Ulid::generate(), ulid::Ulid::generate());
+    Sha256::digest(seed).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Open questions.
 #[derive(Default)]
 pub(super) struct Questions(Mutex<HashMap<String, Open>>);
@@ -28,9 +38,7 @@ struct Open {
 impl Questions {
     /// Opens a question about `binding`; gives the handle.
     pub(super) fn open(&self, binding: &str) -> String {
-        // Two ULIDs carry 160 random bits; the hash hides their clock.
-        let seed = format!("{}{}", ulid::Ulid::generate(), ulid::Ulid::generate());
-        let handle: String = Sha256::digest(seed).iter().map(|byte| format!("{byte:02x}")).collect();
+        let handle = handle();
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, question| question.since.elapsed() < LIFE);
         if open.len() >= LIMIT

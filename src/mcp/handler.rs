@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientResult, CompleteRequestParams, CompleteResult, ContentBlock,
-    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, GetPromptRequestParams, GetPromptResponse,
-    Implementation, InitializeRequestParams, InitializeResult, InputRequest, InputRequiredResult, ListPromptsResult,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientResult, CompleteRequestParams, CompleteResult,
+    ContentBlock, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, GetPromptRequestParams,
+    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult, InputRequest, InputRequiredResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, ServerRequest, SubscribeRequestParams,
     SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::transport::streamable_http_server::SessionRestoreMarker;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::approvals::Questions;
+use super::door::{Connected, SESSION};
 use super::subscriptions::{self, Subscribed};
 use super::tools::{Answer, Entry, table};
 use super::{prompts, reading};
@@ -49,29 +51,20 @@ Galley designs, builds and tears down Oracle Cloud architectures. Tools edit a d
 6. set_desired_state Destroyed tears down, after approval of the destroy plan. target sandbox is a simulated cloud and costs nothing.
 Every answer names next_actions. Errors carry code, message, hint.";
 
-/// Through what a host talks to us.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// a connection of its own: notifications and questions may go either way
-    Pipe,
-    /// one request at a time
-    Http,
-}
-
-/// The handler. Cheap to clone: one is made per HTTP request.
+/// The handler of one connection, or of one request that stands alone. A clone is for another one: it shares tools and open
+/// questions, and has no subscriptions yet.
 #[derive(Clone)]
 pub(super) struct Handler {
     services: Services,
     tools: Arc<Vec<Entry>>,
     questions: Arc<Questions>,
     subscribed: Subscribed,
-    door: Door,
     shutdown: CancellationToken,
 }
 
 impl Handler {
-    pub(super) fn new(services: Services, door: Door, shutdown: CancellationToken) -> Self {
-        Handler { services, tools: Arc::new(table()), questions: Arc::default(), subscribed: Subscribed::default(), door, shutdown }
+    pub(super) fn new(services: Services, shutdown: CancellationToken) -> Self {
+        Handler { services, tools: Arc::new(table()), questions: Arc::default(), subscribed: Subscribed::default(), shutdown }
     }
 
     /// approve_plan: the person is asked where the host can ask. None = go on with the call.
@@ -80,9 +73,7 @@ impl Handler {
         request: &CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<Option<CallToolResponse>, ErrorData> {
-        let elicits = context
-            .client_capabilities()
-            .is_some_and(|client| client.elicitation.is_some_and(|can| can.form.is_some() || can.url.is_none()));
+        let elicits = context.client_capabilities().is_some_and(|client| shows_forms(&client));
         if request.name != APPROVE || !elicits {
             return Ok(None);
         }
@@ -94,7 +85,7 @@ impl Handler {
             Err(error) => return Ok(Some(failure(&error).into())),
         };
         let stateless = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
-        let said = match (stateless, self.door) {
+        let said = match (stateless, is_connected(context)) {
             (true, _) => match (&request.request_state, &request.input_responses) {
                 (Some(handle), Some(responses)) => {
                     if !self.questions.take(handle, &question.binding) {
@@ -104,14 +95,23 @@ impl Handler {
                 }
                 (_, _) => return Ok(Some(self.open_question(&question)?.into())),
             },
-            (false, Door::Pipe) => ask_over_pipe(&question, context).await?,
-            // An older host over HTTP has no way back: its own confirmation of a destructive tool is what there is.
-            (false, Door::Http) => return Ok(None),
+            (false, true) => ask(&question, context).await?,
+            // An older host that does without a session has no way back: its own confirmation of a destructive tool is what
+            // there is.
+            (false, false) => return Ok(None),
         };
         if said.is_some_and(|said| is_yes(&said)) {
             return Ok(None);
         }
         Ok(Some(failure(&self.services.approval_declined(&input.session_id).await).into()))
+    }
+
+    /// A session over HTTP may be made again; its subscriptions are, too. Those of a pipe end with it.
+    async fn keep_subscriptions(&self, context: &RequestContext<RoleServer>) {
+        let parts = context.extensions.get::<http::request::Parts>();
+        if let Some(session) = parts.and_then(|parts| parts.headers.get(SESSION)?.to_str().ok()) {
+            self.services.keep_subscriptions(session, &self.subscribed.uris()).await;
+        }
     }
 
     fn open_question(&self, question: &ApprovalQuestion) -> Result<InputRequiredResult, ErrorData> {
@@ -131,6 +131,17 @@ impl Handler {
             }
         }
     }
+}
+
+/// Can this host show a form to the person? An empty capability means forms (revision 2025-06-18 knew no other).
+pub(super) fn shows_forms(client: &ClientCapabilities) -> bool {
+    client.elicitation.as_ref().is_some_and(|can| can.form.is_some() || can.url.is_none())
+}
+
+/// Is there a connection, on which notifications and questions can go to the host and answers come back? A pipe is one, and
+/// so is a session over HTTP.
+fn is_connected(context: &RequestContext<RoleServer>) -> bool {
+    context.extensions.get::<http::request::Parts>().is_none_or(|parts| parts.extensions.get::<Connected>().is_some())
 }
 
 fn success(answer: Answer) -> CallToolResult {
@@ -182,7 +193,7 @@ fn is_yes(said: &ElicitResult) -> bool {
 }
 
 /// Asks a host of an older revision; None when it did not answer as it should.
-async fn ask_over_pipe(question: &ApprovalQuestion, context: &RequestContext<RoleServer>) -> Result<Option<ElicitResult>, ErrorData> {
+async fn ask(question: &ApprovalQuestion, context: &RequestContext<RoleServer>) -> Result<Option<ElicitResult>, ErrorData> {
     let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(question)?));
     let answer = tokio::select! {
         // both arms may be dropped: nothing is written before the answer
@@ -221,15 +232,21 @@ impl ServerHandler for Handler {
         self.tools.iter().find(|entry| entry.model.name == name).map(|entry| entry.model.clone())
     }
 
-    /// An older host over HTTP is not told of subscriptions, which it could not have.
+    /// An older host without a connection is not told of subscriptions, which it could not have.
     async fn initialize(
         &self,
         request: InitializeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
+        if let Some(SessionRestoreMarker { id, .. }) = context.extensions.get() {
+            for uri in self.services.kept_subscriptions(id).await {
+                // What is gone meanwhile is nothing to tell of.
+                let _ = self.subscribed.add(&self.services, uri, context.peer.clone(), true);
+            }
+        }
         let mut result = self.negotiate_initialize(&request)?;
-        if self.door == Door::Http
+        if !is_connected(&context)
             && let Some(resources) = &mut result.capabilities.resources
         {
             resources.subscribe = None;
@@ -283,14 +300,17 @@ impl ServerHandler for Handler {
     }
 
     async fn subscribe(&self, request: SubscribeRequestParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
-        match self.door {
-            Door::Pipe => self.subscribed.add(&self.services, request.uri, context.peer.clone()),
-            Door::Http => Err(ErrorData::invalid_request("subscriptions over HTTP need protocol revision 2026-07-28", None)),
+        if !is_connected(&context) {
+            return Err(ErrorData::invalid_request("a subscription needs a session (Mcp-Session-Id), or revision 2026-07-28", None));
         }
+        self.subscribed.add(&self.services, request.uri, context.peer.clone(), false)?;
+        self.keep_subscriptions(&context).await;
+        Ok(())
     }
 
-    async fn unsubscribe(&self, request: UnsubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    async fn unsubscribe(&self, request: UnsubscribeRequestParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
         self.subscribed.remove(&request.uri);
+        self.keep_subscriptions(&context).await;
         Ok(())
     }
 

@@ -1,41 +1,31 @@
 //! MCP: the only module that knows rmcp. Protocol in, services out; no document, no rule and no decision lives here.
 //!
-//! One handler serves stdio and streamable HTTP, protocol revisions 2024-11-05 to 2026-07-28. HTTP is stateless
-//! (`legacy_session_mode` off), so a restart is invisible to a host and nothing leaks per connection.
+//! One handler serves stdio and streamable HTTP, protocol revisions 2024-11-05 to 2026-07-28. Over HTTP a request stands
+//! alone, or belongs to a session that is made again whenever it is missed: a restart is invisible to a host, and nothing
+//! leaks per connection.
 
 mod approvals;
+mod door;
 mod handler;
 mod prompts;
 mod reading;
+mod sessions;
 mod subscriptions;
 mod tools;
 
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod surface_tests;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager};
 use rmcp::{ServerHandler, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::services::Services;
-pub use handler::Door;
+pub use door::{HttpOptions, door};
 use handler::Handler;
-
-/// Largest request body: arguments are refused above 1 MiB of text; JSON escapes may multiply it.
-const MAX_BODY: usize = 4 * 1024 * 1024;
-
-/// What the HTTP door decides.
-#[derive(Debug, Clone, Default)]
-pub struct HttpOptions {
-    /// `host` or `host:port` that requests may name beside the loopback names
-    pub allowed_hosts: Vec<String>,
-    /// origins of browsers that may call (`https://app.example.com:443`); none when empty
-    pub allowed_origins: Vec<String>,
-}
 
 /// Why the stdio server ended.
 #[derive(Debug, thiserror::Error)]
@@ -50,30 +40,13 @@ pub enum Error {
 
 /// `/mcp`, streamable HTTP. Tokens and rate limits are the outer router's business; Host and Origin are checked here, too.
 pub fn router(services: Services, options: HttpOptions, shutdown: CancellationToken) -> axum::Router {
-    door(handler(services, Door::Http, shutdown.clone()), options, shutdown)
+    door(handler(services, shutdown.clone()), options, shutdown)
 }
 
 /// The handler that [`router`] and [`serve_stdio`] serve, for who wraps it: the conformance fixtures of `tests/real` do, so
-/// that the suite meets the product's own handler and door.
-pub fn handler(services: Services, door: Door, shutdown: CancellationToken) -> impl ServerHandler + Clone {
-    Handler::new(services, door, shutdown)
-}
-
-/// `/mcp` for any handler, with every decision of the product about transport.
-pub fn door<H: ServerHandler + Clone>(handler: H, options: HttpOptions, shutdown: CancellationToken) -> axum::Router {
-    // An origin that is not on the list is refused also when the list is empty: no page on the web may call a server on
-    // loopback.
-    let mut config = StreamableHttpServerConfig::default().enforce_origin_validation();
-    config.legacy_session_mode = false;
-    // A plain answer is plain JSON. A call that sends progress, and a subscription, turn into an event stream by themselves:
-    // nothing is lost (tested).
-    config.json_response = true;
-    config.cancellation_token = shutdown.clone();
-    config.max_request_body_bytes = MAX_BODY;
-    config.allowed_origins = options.allowed_origins;
-    config.allowed_hosts.extend(options.allowed_hosts);
-    let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), config);
-    axum::Router::new().route_service("/mcp", service)
+/// that the suite meets the product's own handler and door. A clone serves another connection.
+pub fn handler(services: Services, shutdown: CancellationToken) -> impl ServerHandler + Clone {
+    Handler::new(services, shutdown)
 }
 
 /// Serves one host on stdin and stdout until it closes them or `shutdown` is cancelled. Nothing else may write to stdout.
@@ -83,7 +56,7 @@ pub fn door<H: ServerHandler + Clone>(handler: H, options: HttpOptions, shutdown
 pub async fn serve_stdio(services: Services, shutdown: CancellationToken) -> Result<(), Error> {
     // Pipes are read without a blocking thread: a pending read of tokio's stdin would hold up the end of the process after
     // `shutdown` until the host writes or closes.
-    pipe(handler(services, Door::Pipe, shutdown.clone()), shutdown).await
+    pipe(handler(services, shutdown.clone()), shutdown).await
 }
 
 /// The same for any handler.

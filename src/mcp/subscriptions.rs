@@ -1,8 +1,8 @@
 //! Telling a host that a resource changed. In revision 2026-07-28 a subscription is one long request on any door; before
-//! that it belongs to a connection, so only a pipe can have it.
+//! that it belongs to a connection: a pipe, or a session over HTTP.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll};
@@ -51,13 +51,21 @@ pub(super) async fn listen(services: &Services, context: SubscriptionContext, sh
     }
 }
 
-/// Subscriptions of one connection of an older revision. They end with it.
-#[derive(Clone, Default)]
-pub(super) struct Subscribed(Arc<Mutex<HashMap<String, DropGuard>>>);
+/// Subscriptions of one connection of an older revision. They end with it, and are not another one's.
+#[derive(Default)]
+pub(super) struct Subscribed(Mutex<HashMap<String, DropGuard>>);
+
+impl Clone for Subscribed {
+    /// For another connection: empty.
+    fn clone(&self) -> Self {
+        Subscribed::default()
+    }
+}
 
 impl Subscribed {
-    /// Begins to tell `peer` about a resource; again for the same one changes nothing.
-    pub(super) fn add(&self, services: &Services, uri: String, peer: Peer<RoleServer>) -> Result<(), ErrorData> {
+    /// Begins to tell `peer` about a resource; again for the same one changes nothing. After a restart (`again`) the host is told
+    /// at once: what happened meanwhile nobody saw.
+    pub(super) fn add(&self, services: &Services, uri: String, peer: Peer<RoleServer>, again: bool) -> Result<(), ErrorData> {
         let Some(mut rings) = services.changes_of(&uri) else {
             return Err(ErrorData::resource_not_found("this resource does not exist or never changes", None));
         };
@@ -71,19 +79,27 @@ impl Subscribed {
         let ended = CancellationToken::new();
         held.insert(uri.clone(), ended.clone().drop_guard());
         tokio::spawn(async move {
+            let mut ring = again.then_some(());
             loop {
-                // cancel safe: see `listen`
-                tokio::select! {
-                    () = ended.cancelled() => return,
-                    ring = rings.next() => {
-                        if ring.is_none() || peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri.clone())).await.is_err() {
-                            return;
-                        }
-                    }
+                if ring.is_some() && peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri.clone())).await.is_err() {
+                    return;
                 }
+                // cancel safe: see `listen`
+                ring = tokio::select! {
+                    () = ended.cancelled() => return,
+                    ring = rings.next() => match ring {
+                        Some(()) => Some(()),
+                        None => return,
+                    },
+                };
             }
         });
         Ok(())
+    }
+
+    /// What is subscribed to.
+    pub(super) fn uris(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
     /// Stops telling about a resource.

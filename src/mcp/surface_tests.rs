@@ -54,9 +54,7 @@ fn eras() -> [(&'static str, ClientLifecycleMode); 2] {
 async fn over_pipe(kit: &Kit, host: Host, era: ClientLifecycleMode) -> Client {
     let (near, far) = tokio::io::duplex(1 << 16);
     let services = kit.services.clone();
-    tokio::spawn(async move {
-        serve(super::handler(services, super::Door::Pipe, CancellationToken::new()), far, CancellationToken::new()).await
-    });
+    tokio::spawn(async move { serve(super::handler(services, CancellationToken::new()), far, CancellationToken::new()).await });
     host.serve_with_lifecycle(near, era).await.unwrap()
 }
 
@@ -150,10 +148,6 @@ async fn an_older_host_on_a_pipe_is_told_what_changed_until_it_has_enough() {
     }
     assert_eq!(seen.lock().unwrap()[0], uri);
     client.cancel().await.unwrap();
-    let http = over_http(&kit, Host::default(), ClientLifecycleMode::Initialize).await;
-    assert_eq!(http.peer_info().unwrap().capabilities.resources.as_ref().unwrap().subscribe, None, "not promised where it cannot be");
-    assert!(subscribe(&http, &uri).await.is_err());
-    http.cancel().await.unwrap();
 }
 
 #[expect(deprecated, reason = "older hosts still subscribe like this")]
@@ -185,17 +179,12 @@ async fn where_the_host_can_ask_the_persons_answer_counts_and_not_the_models() {
             let session = waiting(&kit).await;
             let host = Host { answer: Some(answer), ..Host::default() };
             let (route, client) = routes(&kit, &host).await.swap_remove(index);
-            // An older host over HTTP cannot be asked: the call alone counts, as with a host that cannot ask at all.
-            let asked = route != "http, initialize";
             let result = client.call_tool(approve(&session)).await.unwrap();
-            let expected = if asked { approvals } else { 1 };
-            assert_eq!(kit.server.names("approvals").len(), expected, "{route}, {answer}: {result:?}");
-            if asked {
-                let messages = client.service().asked.lock().unwrap().clone();
-                assert_eq!(messages.len(), 1, "{route}");
-                assert!(messages[0].contains("oci_core_instance.old") && messages[0].contains("oci_core_subnet.app"), "{}", messages[0]);
-            }
-            if expected == 0 {
+            assert_eq!(kit.server.names("approvals").len(), approvals, "{route}, {answer}: {result:?}");
+            let messages = client.service().asked.lock().unwrap().clone();
+            assert_eq!(messages.len(), 1, "{route}");
+            assert!(messages[0].contains("oci_core_instance.old") && messages[0].contains("oci_core_subnet.app"), "{}", messages[0]);
+            if approvals == 0 {
                 assert_eq!(result.structured_content.unwrap()["code"], json!("approval_refused"), "{route}");
             }
             client.cancel().await.unwrap();

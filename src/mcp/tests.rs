@@ -42,9 +42,7 @@ fn eras() -> [(&'static str, ClientLifecycleMode); 2] {
 async fn over_pipe(kit: &Kit, era: ClientLifecycleMode) -> Client {
     let (near, far) = tokio::io::duplex(1 << 16);
     let services = kit.services.clone();
-    tokio::spawn(async move {
-        serve(super::handler(services, super::Door::Pipe, CancellationToken::new()), far, CancellationToken::new()).await
-    });
+    tokio::spawn(async move { serve(super::handler(services, CancellationToken::new()), far, CancellationToken::new()).await });
     Host::default().serve_with_lifecycle(near, era).await.unwrap()
 }
 
@@ -361,10 +359,10 @@ async fn a_waiting_status_sends_progress_when_the_host_asked_for_it() {
 
 #[tokio::test]
 async fn a_cancelled_wait_ends_at_once_and_the_connection_lives_on() {
-    for (era_name, era) in eras() {
+    for (over, (era_name, era)) in ["pipe", "http"].into_iter().flat_map(|over| eras().map(|era| (over, era))) {
         let kit = Kit::new().await;
         let session = kit.design(json!({ "observedGeneration": 1, "activeJob": "job-1" })).await;
-        let client = over_pipe(&kit, era).await;
+        let client = if over == "pipe" { over_pipe(&kit, era).await } else { over_http(&kit, era).await };
         let call = request("get_status", json!({ "session_id": session, "wait_seconds": 50 }));
         let handle = client
             .send_cancellable_request(ClientRequest::CallToolRequest(Request::new(call)), PeerRequestOptions::no_options())
@@ -378,7 +376,7 @@ async fn a_cancelled_wait_ends_at_once_and_the_connection_lives_on() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let after = reads();
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert_eq!(reads(), after, "{era_name}: a cancelled wait still reads");
+        assert_eq!(reads(), after, "{over}, {era_name}: a cancelled wait still reads");
         client.cancel().await.unwrap();
     }
 }
@@ -454,7 +452,7 @@ async fn http_refuses_foreign_hosts_and_origins_and_other_media_types() {
         let answer = post(address, host, &headers, ping).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{reason}: {}", answer.lines().next().unwrap_or(""));
     }
-    let answer = post(&strict, &strict, json_type, &"x".repeat(super::MAX_BODY + 1)).await;
+    let answer = post(&strict, &strict, json_type, &"x".repeat(super::door::MAX_BODY + 1)).await;
     assert!(answer.starts_with("HTTP/1.1 413") || answer.is_empty(), "{}", answer.lines().next().unwrap_or(""));
 }
 
@@ -466,7 +464,7 @@ async fn every_protocol_revision_is_served() {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } });
         let answer = post(&address, &address, "Content-Type: application/json\r\n", &body.to_string()).await;
         assert!(answer.contains(&format!("\"protocolVersion\":\"{version}\"")), "{version}: {answer}");
-        assert!(!answer.to_lowercase().contains("mcp-session-id"), "stateless");
+        assert!(answer.to_lowercase().contains("mcp-session-id"), "a host of these revisions gets a session");
     }
 }
 
@@ -475,7 +473,7 @@ async fn shutting_down_ends_the_pipe() {
     let kit = Kit::new().await;
     let (near, far) = tokio::io::duplex(1 << 16);
     let shutdown = CancellationToken::new();
-    let server = tokio::spawn(serve(super::handler(kit.services.clone(), super::Door::Pipe, shutdown.clone()), far, shutdown.clone()));
+    let server = tokio::spawn(serve(super::handler(kit.services.clone(), shutdown.clone()), far, shutdown.clone()));
     let client = Host::default().serve_with_lifecycle(near, ClientLifecycleMode::Initialize).await.unwrap();
     good(&client, "list_sessions", json!({})).await;
     shutdown.cancel();

@@ -102,10 +102,7 @@ fn traffic_of_the_platform_has_backends_routes_and_rules() {
     let (_, out) = platform();
     assert_eq!(count(&out, "oci_load_balancer_backend"), 3, "one for each node");
     let backend = "oci_load_balancer_backend.public_lb_http_app_cluster_2";
-    assert_eq!(
-        written(&out, backend, &["ip_address"]),
-        "data.oci_containerengine_node_pools.app_cluster.node_pools[0].nodes[1].private_ip"
-    );
+    assert_eq!(written(&out, backend, &["ip_address"]), "data.oci_containerengine_node_pool.app_cluster.nodes[1].private_ip");
     assert_eq!(argument(&out, backend, "port"), &json!(30080));
     let url = written(&out, "oci_apigateway_deployment.api_gateway", &["specification", "routes", "backend", "url"]);
     assert!(url.contains("\"https\"") && url.contains("30443") && url.contains("\"$${request.path[path]}\""), "{url}");

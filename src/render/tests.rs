@@ -7,89 +7,17 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::design::{Component, Connection, DesignSpec};
+use crate::api::design::DesignSpec;
+pub(crate) use crate::designs::{CATALOG, context, judge, spec};
 use crate::validator::rules::Rules;
-use crate::validator::{Defaults, Verdict, validate};
-
-/// The shipped catalogue, read once: a thousand designs are judged against it.
-pub(crate) static CATALOG: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(|| Catalog::embedded().unwrap());
 
 /// The shipped rules, compiled as designs come to need them.
 pub(crate) static RULES: std::sync::LazyLock<Rules> = std::sync::LazyLock::new(Rules::shipped);
-
-pub(crate) fn spec(document: &Value) -> DesignSpec {
-    let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
-    let components = document["components"].as_array().cloned().unwrap_or_default();
-    let connections = document["connections"].as_array().cloned().unwrap_or_default();
-    DesignSpec {
-        session_ref: "s-01h".to_owned(),
-        components: components
-            .iter()
-            .map(|c| Component {
-                id: text(c, "id"),
-                service_type: text(c, "service_type"),
-                display_name: c["display_name"].as_str().map(str::to_owned),
-                config: c["config"].as_object().cloned().unwrap_or_default().into_iter().collect(),
-            })
-            .collect(),
-        connections: connections
-            .iter()
-            .map(|c| Connection {
-                source_id: text(c, "source_id"),
-                target_id: text(c, "target_id"),
-                connection_type: text(c, "connection_type"),
-                description: None,
-            })
-            .collect(),
-        ..DesignSpec::default()
-    }
-}
-
-pub(crate) fn judge(spec: &DesignSpec) -> Verdict {
-    let defaults =
-        Defaults { region: "ap-osaka-1".to_owned(), compartment_id: "ocid1.compartment.oc1..aaaa".to_owned(), language: Language::En };
-    // No rules: what is looked at here is rendering, of values that OCI would refuse in some regions, too.
-    validate(spec, &CATALOG, &Rules::default(), &defaults)
-}
-
-pub(crate) fn context() -> RenderContext {
-    RenderContext { session: "s-01h".to_owned(), design_uid: "11111111-2222-3333-4444-555555555555".to_owned() }
-}
 
 pub(crate) fn rendered(spec: &DesignSpec) -> Rendered {
     let verdict = judge(spec);
     let design = verdict.design.unwrap_or_else(|| panic!("{:#?}", verdict.findings));
     render(&design, &CATALOG, &context()).unwrap_or_else(|f| panic!("{f:#?}"))
-}
-
-/// A component with what its service requires: example values of required keys, and the components (`<id>_<type>`) of the
-/// connections it cannot be made without. (components, the asked one first; connections)
-pub(crate) fn whole(id: &str, kind: &str, config: Value) -> (Vec<Value>, Vec<Value>) {
-    let service = CATALOG.service(kind).unwrap_or_else(|| panic!("no type {kind}"));
-    let mut config = config;
-    for (key, schema) in service.config.iter().filter(|(_, schema)| schema.required) {
-        if config.get(key).is_none() {
-            // The first for one component, the last for another: some values are unique in a design.
-            let example = if id == "peer" { schema.examples.last() } else { schema.examples.first() };
-            config[key] = example.or(schema.choices.first()).unwrap_or_else(|| panic!("{kind}.{key} has no example")).clone();
-        }
-    }
-    let mut components = vec![json!({"id": id, "service_type": kind, "config": config})];
-    let mut connections = Vec::new();
-    for over in &service.requires {
-        let peer = format!("{id}_{}", over.with[0]);
-        let first = |value: &Value| value.as_array().map_or_else(|| value.clone(), |any| any[0].clone());
-        let config: serde_json::Map<String, Value> = over.config.iter().map(|(key, value)| (key.clone(), first(value))).collect();
-        let (others, links) = whole(&peer, &over.with[0], config.into());
-        components.extend(others);
-        connections.extend(links);
-        let (source, target) = match over.direction {
-            crate::catalog::mapping::Direction::Out => (id, peer.as_str()),
-            crate::catalog::mapping::Direction::In => (peer.as_str(), id),
-        };
-        connections.push(json!({"source_id": source, "target_id": target, "connection_type": over.types[0]}));
-    }
-    (components, connections)
 }
 
 fn root() -> PathBuf {

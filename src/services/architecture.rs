@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::architecture_check::{check_generation, check_limits, check_variables, is_structural, problem, spec_patch};
+use super::architecture_check::{as_argument, check_generation, check_limits, check_variables, is_structural, problem, spec_patch};
 use super::documents::{keeps_changing, name_of, no_design};
 use super::error::{Code, Error, Problem};
 use super::hearing::SuggestionView;
@@ -141,6 +141,7 @@ impl FindingsView {
 /// A finding as an answer carries it: long texts and long lists cut.
 fn bounded(finding: &Finding) -> Finding {
     Finding {
+        path: as_argument(&finding.path),
         message: clip(&finding.message, 400),
         recommendation: finding.recommendation.as_deref().map(|text| clip(text, 300)),
         allowed: finding.allowed.iter().take(20).cloned().collect(),

@@ -23,12 +23,31 @@ pub(super) fn is_structural(finding: &Finding) -> bool {
 
 pub(super) fn problem(finding: &Finding, spec: &DesignSpec) -> Problem {
     Problem {
-        path: finding.path.clone(),
+        path: as_argument(&finding.path),
         message: finding.message.clone(),
         value: value_at(spec, &finding.path).map(|value| arguments::shown(&value)),
         allowed: finding.allowed.iter().take(60).cloned().collect(),
         hint: finding.recommendation.clone(),
     }
+}
+
+/// The path of a document as the arguments of a tool spell it: a caller looks for what it wrote.
+pub(super) fn as_argument(path: &str) -> String {
+    let fields = [
+        ("serviceType", "service_type"),
+        ("displayName", "display_name"),
+        ("sourceId", "source_id"),
+        ("targetId", "target_id"),
+        ("connectionType", "connection_type"),
+        ("compartmentId", "compartment_id"),
+    ];
+    let (head, last) = path.rsplit_once('.').unwrap_or(("", path));
+    // A key of a config is the catalogue's word, not a field.
+    if head.ends_with(".config") {
+        return path.to_owned();
+    }
+    let last = fields.iter().find(|(document, _)| *document == last).map_or(last, |(_, argument)| argument);
+    if head.is_empty() { last.to_owned() } else { format!("{head}.{last}") }
 }
 
 /// The value a finding's path points at: `components[vm].config.shape`, `connections[3].target_id`, camelCase or not.
@@ -192,6 +211,19 @@ mod tests {
         assert_eq!(value_at(&spec, "connections[0].target_id"), Some(json!("gone")));
         assert_eq!(value_at(&spec, "connections[0].targetId"), Some(json!("gone")));
         assert_eq!(value_at(&spec, "components[nobody].config"), None);
+    }
+
+    #[test]
+    fn a_path_is_spelt_as_the_caller_wrote_it() {
+        for (document, argument) in [
+            ("components[a].serviceType", "components[a].service_type"),
+            ("connections[3].targetId", "connections[3].target_id"),
+            ("compartmentId", "compartment_id"),
+            ("components[a].config.sourceId", "components[a].config.sourceId"),
+            ("components[a].config.shape", "components[a].config.shape"),
+        ] {
+            assert_eq!(as_argument(document), argument);
+        }
     }
 
     #[test]

@@ -420,7 +420,7 @@ fn place(spec: &DesignSpec, field: &str, id: &str, language: Language) -> Result
             message: say(language, Text::NoComponent, &[]),
             value: Some(Value::from(id)),
             allowed: spec.components.iter().take(60).map(|component| component.id.clone()).collect(),
-            ..Problem::default()
+            hint: spec.components.is_empty().then(|| say(language, Text::HintSaveFirst, &[])),
         })
     })
 }
@@ -472,10 +472,10 @@ fn check_files(input: &EditFiles, language: Language) -> Result<(), Error> {
             let message = say(language, Text::BadPattern, &values);
             let hint = Some(say(language, Text::HintFileName, &[]));
             let value = Some(arguments::shown(&Value::from(name.as_str())));
-            problems.push(Problem { path: format!("set.{}", clip(name, 63)), message, value, hint, ..Problem::default() });
+            problems.push(Problem { path: format!("set[`{}`]", clip(name, 63)), message, value, hint, ..Problem::default() });
         } else if input.delete.contains(name) {
             problems.push(Problem {
-                path: format!("delete.{name}"),
+                path: format!("delete[`{name}`]"),
                 message: say(language, Text::SetAndDeleted, &[]),
                 ..Problem::default()
             });

@@ -168,7 +168,12 @@ impl Services {
                 let allowed: Vec<String> = lines.iter().map(|line| line.name.clone()).collect();
                 let message = say(language, Text::NoCatalogEntry, &[]);
                 let value = Some(Value::from(clip(name, 80)));
-                let problem = Problem { path: "name".into(), message, value, allowed, hint: None };
+                // A list of nothing is no hint.
+                let hint = match (kind, allowed.is_empty()) {
+                    (Kind::Templates, true) => Some(say(language, Text::NoTemplates, &[])),
+                    (_, _) => None,
+                };
+                let problem = Problem { path: "name".into(), message, value, allowed, hint };
                 let code = match kind {
                     Kind::Services | Kind::Questions => Code::InvalidArgument,
                     Kind::Templates => Code::TemplateNotFound,

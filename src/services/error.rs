@@ -151,9 +151,9 @@ impl Error {
             Some(first) => {
                 let place = if first.path.is_empty() { String::new() } else { format!("{}: ", first.path) };
                 let more = if total > 1 { format!(" (+{})", total - 1) } else { String::new() };
-                (format!("{place}{}{more}", first.message), first.hint.clone().unwrap_or_else(|| say(language, Text::HintSeeDetails, &[])))
+                (format!("{place}{}{more}", first.message), hint_of(language, first))
             }
-            None => (code.as_str().to_owned(), say(language, Text::HintSeeDetails, &[])),
+            None => (code.as_str().to_owned(), say(language, Text::HintMend, &[])),
         };
         Error::new(code, message, hint).with(json!({ "problems": problems, "omitted": omitted }))
     }
@@ -234,5 +234,58 @@ impl Error {
             | RefusedReason::PlanTampered => (Code::ApprovalRefused, Text::HintReadPlanAgain),
         };
         Error::new(code, refused.message.clone(), say(language, hint, &[("session", session)])).with(json!({ "reason": refused.reason }))
+    }
+}
+
+/// Bytes of allowed values that a hint repeats: the ids of a design, not the whole catalogue.
+const ALLOWED_BYTES: usize = 700;
+
+/// What to do about a problem, with what would be allowed: a host that shows a model the text alone shows it no details.
+fn hint_of(language: Language, problem: &Problem) -> String {
+    let hint = problem.hint.clone();
+    let said = |value: &str| hint.as_deref().is_some_and(|hint| hint.contains(value));
+    if problem.allowed.is_empty() || problem.allowed.iter().take(3).all(|value| said(value)) {
+        return hint.unwrap_or_else(|| say(language, Text::HintMend, &[]));
+    }
+    let mut listed = String::new();
+    for (index, value) in problem.allowed.iter().enumerate() {
+        if listed.len() + value.len() > ALLOWED_BYTES {
+            listed.push_str(&format!(", … (+{})", problem.allowed.len() - index));
+            break;
+        }
+        let gap = if index == 0 { "" } else { ", " };
+        listed.push_str(gap);
+        listed.push_str(value);
+    }
+    let allowed = say(language, Text::HintUseAllowed, &[("allowed", &listed)]);
+    hint.map_or(allowed.clone(), |hint| format!("{hint} {allowed}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_says_what_would_be_allowed_and_says_it_once() {
+        let problem = |hint: Option<&str>, allowed: &[&str]| Problem {
+            path: "x".into(),
+            message: "no".into(),
+            hint: hint.map(str::to_owned),
+            allowed: allowed.iter().map(|value| (*value).to_owned()).collect(),
+            ..Problem::default()
+        };
+        let many: Vec<String> = (0..400).map(|number| format!("component-{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        for (given, wanted, reason) in [
+            (problem(None, &[]), "Mend it and call the tool again.", "nothing else is known"),
+            (problem(Some("Ask."), &[]), "Ask.", "the problem's own"),
+            (problem(None, &["a", "b"]), "Use one of: a, b.", "a closed set"),
+            (problem(Some("See the list."), &["a", "b"]), "See the list. Use one of: a, b.", "both"),
+            (problem(Some("did you mean app1?"), &["app1"]), "did you mean app1?", "it is said already"),
+        ] {
+            assert_eq!(hint_of(Language::En, &given), wanted, "{reason}");
+        }
+        let long = hint_of(Language::En, &problem(None, &many));
+        assert!(long.len() < ALLOWED_BYTES + 100 && long.contains("component-0, ") && long.contains("… (+"), "{long}");
     }
 }

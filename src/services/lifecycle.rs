@@ -13,7 +13,7 @@ use super::error::{Code, Error, Problem};
 use super::text::{Text, say};
 use super::{Services, status};
 use crate::api::approval::{ApprovalContext, ApprovalSpec, ApprovalStatus, Refused, RefusedReason, Role, judge, short};
-use crate::api::design::{ApprovalPolicy, DesiredState, PlanRecord, Request, RequestAction};
+use crate::api::design::{ApprovalPolicy, DesiredState, PlanRecord, Request, RequestAction, Severity};
 use crate::api::session::Language;
 use crate::api::terraformjob::JobPhase;
 use crate::api::{Approval, Design, Session, names};
@@ -125,7 +125,7 @@ pub struct ApprovalQuestion {
     pub message: String,
     /// label of the yes
     pub label: String,
-    /// what the answer belongs to: session, plan, generation
+    /// what the answer belongs to: session, plan, generation, credential
     pub binding: String,
 }
 
@@ -185,8 +185,16 @@ impl Services {
         let state = format!("{:?}", design.spec.desired_state);
         let text = if changed { Text::DesiredStateSet } else { Text::DesiredStateUnchanged };
         let values = [("session", input.session_id.as_str()), ("state", &state), ("generation", &generation.to_string())];
-        let next_actions = status::next_after_edit(language, &design);
         let mut summary = say(language, text, &values);
+        let errors = self.errors_in_the_way(&design, language);
+        let next_actions = match errors {
+            0 => status::next_after_edit(language, &design),
+            _ => vec![say(language, Text::NextMend, &[])],
+        };
+        if errors > 0 {
+            summary.push('\n');
+            summary.push_str(&say(language, Text::ErrorsBlock, &[("errors", &errors.to_string())]));
+        }
         if let Some(next) = next_actions.first() {
             summary.push('\n');
             summary.push_str(next);
@@ -203,6 +211,16 @@ impl Services {
             since: status::token(&session, Some(&design), None),
             next_actions,
         })
+    }
+
+    /// Errors of a design that is wanted: whoever waited for a plan of it would wait in vain. A destruction needs no valid one.
+    fn errors_in_the_way(&self, design: &Design, language: Language) -> usize {
+        match design.spec.desired_state {
+            DesiredState::Planned | DesiredState::Applied => {
+                self.judge(&design.spec, language).iter().filter(|finding| finding.severity == Severity::Error).count()
+            }
+            DesiredState::Draft | DesiredState::Destroyed => 0,
+        }
     }
 
     /// The merge patch of `spec`, or None when everything is so already.
@@ -338,7 +356,7 @@ impl Services {
         Ok(ApprovalQuestion {
             message,
             label: say(language, Text::AskYes, &[]),
-            binding: format!("{}/{sha}/{}", name_of(&session), page.generation),
+            binding: format!("{}/{sha}/{}/{}", name_of(&session), page.generation, self.parts().identity.name),
         })
     }
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod export;
 mod exporters;
 pub mod hearing;
+mod hosts;
 mod index;
 pub mod lifecycle;
 pub mod log;

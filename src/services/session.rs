@@ -205,7 +205,8 @@ impl Services {
             self.sessions().create(&PostParams::default(), &session).await.map_err(|error| Error::kube(language, &error, &name))?;
         self.index().written(&created);
         let mut view = self.session_view(&created, None);
-        view.summary = say(language, Text::SessionCreated, &[("session", &view.session_id), ("title", &view.title)]);
+        let said = say(language, Text::SessionCreated, &[("session", &view.session_id), ("title", &view.title)]);
+        view.summary = lines(said, &view.next_actions);
         Ok(view)
     }
 
@@ -235,8 +236,12 @@ impl Services {
         lines.truncate(limit);
         let next_cursor = if more { lines.last().map(|line| line.session_id.clone()) } else { None };
         let mut summary = say(language, Text::SessionsListed, &[("shown", &lines.len().to_string()), ("total", &total.to_string())]);
-        for line in lines.iter().take(5) {
+        for line in lines.iter().take(PAGE) {
             summary.push_str(&format!("\n{} {}", line.session_id, crate::api::condition::clip(&line.title, 80)));
+        }
+        if let Some(cursor) = &next_cursor {
+            summary.push('\n');
+            summary.push_str(&say(language, Text::SessionsMore, &[("cursor", cursor)]));
         }
         Ok(SessionList { summary, sessions: lines, total, next_cursor })
     }
@@ -300,18 +305,25 @@ impl Services {
         let phase = session.status.as_ref().and_then(|status| status.phase);
         let annotated = session.metadata.annotations.as_ref().and_then(|map| map.get(TARGET_ANNOTATION));
         let word = phase.map_or_else(|| "Created".to_owned(), |phase| format!("{phase:?}"));
+        let next_actions = status::next_actions(language, session, design);
+        let design = design.map(|design| (design.spec.target, brief(design)));
+        let mut said = say(language, Text::SessionShown, &[("session", &name), ("title", &session.spec.title), ("phase", &word)]);
+        if let Some((_, design)) = &design {
+            said.push('\n');
+            said.push_str(&design_line(language, design));
+        }
         SessionView {
-            summary: say(language, Text::SessionShown, &[("session", &name), ("title", &session.spec.title), ("phase", &word)]),
+            summary: lines(said, &next_actions),
             session_id: name,
             title: session.spec.title.clone(),
             language,
             phase,
             created_at: session.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
             deleting: session.metadata.deletion_timestamp.is_some(),
-            target: design.map(|design| design.spec.target).or_else(|| annotated.and_then(|word| target_of(word))),
-            design: design.map(brief),
+            target: design.as_ref().map(|(target, _)| *target).or_else(|| annotated.and_then(|word| target_of(word))),
+            design: design.map(|(_, brief)| brief),
             active_operation: self.operation(session),
-            next_actions: status::next_actions(language, session, design),
+            next_actions,
         }
     }
 
@@ -347,6 +359,26 @@ impl Services {
             json!({ "job": operation.job, "kind": operation.kind, "age_seconds": operation.age_seconds, "requested": operation.requested }),
         ))
     }
+}
+
+/// A sentence and what to call next, a line each.
+fn lines(said: String, next: &[String]) -> String {
+    next.iter().fold(said, |text, action| format!("{text}\n{action}"))
+}
+
+fn design_line(language: Language, design: &DesignBrief) -> String {
+    let DesignBrief { generation, components, connections, desired_state, sync, health, resources } = design;
+    let values = [
+        ("generation", generation.to_string()),
+        ("components", components.to_string()),
+        ("connections", connections.to_string()),
+        ("state", format!("{desired_state:?}")),
+        ("sync", sync.map_or_else(|| "-".to_owned(), |sync| format!("{sync:?}"))),
+        ("health", health.map_or_else(|| "-".to_owned(), |health| format!("{health:?}"))),
+        ("resources", resources.to_string()),
+    ];
+    let values: Vec<(&str, &str)> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    say(language, Text::SessionDesign, &values)
 }
 
 /// How many resources the newest known state holds.

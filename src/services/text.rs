@@ -45,6 +45,8 @@ texts! {
     SessionCreated { en: "Session {session} \"{title}\" was created. Show the person this session id.", ja: "セッション {session}「{title}」を作成しました。このセッションIDを利用者に示してください。" }
     SessionsListed { en: "{shown} of {total} sessions, newest first.", ja: "{total} 件中 {shown} 件のセッション(新しい順)。" }
     SessionShown { en: "Session {session} \"{title}\": {phase}.", ja: "セッション {session}「{title}」: {phase}。" }
+    SessionDesign { en: "Design: generation {generation}, {components} components, {connections} connections, {state}; {sync} / {health}, {resources} resources.", ja: "設計: 世代 {generation}、コンポーネント {components}、接続 {connections}、{state}、{sync} / {health}、リソース {resources}。" }
+    SessionsMore { en: "More: call list_sessions with cursor: \"{cursor}\".", ja: "続きは cursor: \"{cursor}\" を付けて list_sessions を呼んでください。" }
     SessionDeleted { en: "Session {session} is deleted.", ja: "セッション {session} を削除しました。" }
     SessionDeleting { en: "Session {session} is being deleted. {resources} resources are destroyed first; that needs the approval of a destroy plan.", ja: "セッション {session} を削除中です。先に {resources} 個のリソースを破棄します。破棄プランの承認が必要です。" }
     ArchitectureSaved { en: "Saved as generation {generation}: {components} components, {connections} connections; {errors} errors, {warnings} warnings.", ja: "世代 {generation} として保存しました: コンポーネント {components}、接続 {connections}、エラー {errors}、警告 {warnings}。" }
@@ -66,6 +68,7 @@ texts! {
     KindDestroy { en: "DESTROY what was built", ja: "実行し、構築したものを破棄します" }
     AskYes { en: "Approve this plan", ja: "このプランを承認する" }
     DesiredStateSet { en: "Desired state of {session} is {state} (generation {generation}).", ja: "{session} の望ましい状態は {state} です(世代 {generation})。" }
+    ErrorsBlock { en: "{errors} errors of the design stand in the way: nothing is planned before they are mended.", ja: "設計にエラーが {errors} 件あり、直すまでプランは作られません。" }
     DesiredStateUnchanged { en: "Desired state of {session} was {state} already; nothing changed (generation {generation}).", ja: "{session} の望ましい状態はすでに {state} でした。変更はありません(世代 {generation})。" }
     ApprovalConsumed { en: "The approval of plan {plan} is accepted; job {job} uses it.", ja: "プラン {plan} の承認を受け付けました。ジョブ {job} が使用します。" }
     ApprovalRecorded { en: "The approval of plan {plan} is recorded; it is used as soon as the session's turn comes.", ja: "プラン {plan} の承認を記録しました。順番が来しだい使用されます。" }
@@ -74,6 +77,8 @@ texts! {
     StatusNoDesign { en: "Session {session} has no architecture yet.", ja: "セッション {session} にはまだアーキテクチャがありません。" }
     StatusLine { en: "{session}: {sync} / {health}, {reason}.", ja: "{session}: {sync} / {health}、{reason}。" }
     StatusWaits { en: "Waits for: {wait}.", ja: "待機中: {wait}。" }
+    WaitsForApproval { en: "approval of plan {plan}", ja: "プラン {plan} の承認" }
+    WaitsForJob { en: "job {job}", ja: "ジョブ {job}" }
     StatusJob { en: "{action} {done}/{total} ({phase}).", ja: "{action} {done}/{total}({phase})。" }
     StatusFailed { en: "Last failure ({action}): {summary}", ja: "直近の失敗({action}): {summary}" }
     StatusPlan { en: "Plan {sha}: {counts}.", ja: "プラン {sha}: {counts}。" }
@@ -151,7 +156,6 @@ texts! {
     HintFileName { en: "Terraform treats other names specially; use lower-case letters, digits, - and _.", ja: "他の名前は Terraform が特別に扱います。英小文字、数字、-、_ を使ってください。" }
     HintExport { en: "Mend the errors of validate_architecture first.", ja: "先に validate_architecture のエラーを直してください。" }
     HintAskAgain { en: "Call approve_plan again when the person agrees.", ja: "利用者が同意したらもう一度 approve_plan を呼んでください。" }
-    HintSeeDetails { en: "details.problems lists everything to mend.", ja: "直すべき点は details.problems を見てください。" }
     HintListSessions { en: "Call list_sessions for the ids, or create_session.", ja: "list_sessions でIDを確認するか、create_session を呼んでください。" }
     HintReadAgain { en: "Call get_status, look at what changed, and try again.", ja: "get_status で変更を確認し、もう一度試してください。" }
     HintMend { en: "Mend it and call the tool again.", ja: "修正してもう一度呼んでください。" }
@@ -181,8 +185,9 @@ texts! {
     NextAnswer { en: "Ask the person the next questions, then save_answers.", ja: "利用者に次の質問を尋ね、save_answers で保存します。" }
     NextComplete { en: "complete_hearing, or save_answers for the optional questions.", ja: "complete_hearing で完了するか、任意の質問を save_answers で保存します。" }
     NextDesign { en: "save_architecture: design from the requirements and constraints.", ja: "save_architecture: 要件と制約から設計を保存します。" }
+    NextHear { en: "list_catalog with kind: questions, ask the person, then save_answers. Without a hearing: save_architecture.", ja: "list_catalog の kind: questions で質問を確認し、利用者に尋ねて save_answers で保存します。ヒアリングをしない場合は save_architecture。" }
     NextSave { en: "save_architecture: save the components and connections.", ja: "save_architecture: コンポーネントと接続を保存します。" }
-    NextMend { en: "save_architecture: mend the errors listed in findings.", ja: "save_architecture: findings のエラーを直します。" }
+    NextMend { en: "edit_architecture (or save_architecture): mend the errors listed in findings.", ja: "edit_architecture(または save_architecture)で findings のエラーを直します。" }
     NextPlan { en: "set_desired_state Planned for a plan to read, or Applied to have it built after approval.", ja: "set_desired_state: 確認用のプランは Planned、承認後に構築するなら Applied。" }
     NextWait { en: "get_status with wait_seconds: 50 and since: what it waits for will change by itself.", ja: "get_status を wait_seconds: 50 と since 付きで呼びます。待っている状態は自動で進みます。" }
     NextApprove { en: "get_plan, show the person what it does (every delete and replace), ask for a yes, then approve_plan with plan_sha256.", ja: "get_plan で内容(削除・置換を含む)を利用者に示し、同意を得てから plan_sha256 を付けて approve_plan を呼びます。" }

@@ -81,7 +81,10 @@ fn service_type(component: &Component, catalog: &Catalog, findings: &mut Finding
     let near = did_you_mean(&component.service_type, types.iter().copied());
     let advice = match near {
         Some(near) => both(format!("{near} のことですか"), format!("did you mean {near}?")),
-        None => both("カタログにある種別から選んでください", "choose a type of the catalogue"),
+        None => both(
+            "カタログにある種別から選んでください(list_catalog の kind: services)",
+            "choose a type of the catalogue (list_catalog with kind: services)",
+        ),
     };
     let path = format!("components[{}].serviceType", component.id);
     findings.error("structure.unknown-type", path, text).advise(advice).allow(types).add();

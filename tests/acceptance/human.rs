@@ -11,42 +11,42 @@ use serde_json::{Value, json};
 
 use crate::world::{APPROVER, EDITOR, PATIENCE, World, ready_reason, small};
 
-const JSON: &str = "application/json";
-const MERGE: &str = "application/merge-patch+json";
-const JSON_PATCH: &str = "application/json-patch+json";
+pub const JSON: &str = "application/json";
+pub const MERGE: &str = "application/merge-patch+json";
+pub const JSON_PATCH: &str = "application/json-patch+json";
 
 /// What a door answered.
 #[derive(Debug)]
-struct Answer {
-    code: u16,
-    body: Value,
+pub struct Answer {
+    pub code: u16,
+    pub body: Value,
 }
 
 impl Answer {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.body["message"].as_str().map_or_else(|| self.body.to_string(), str::to_owned)
     }
 
     /// The refusal, exactly: status code and a part of the message that says why.
     #[track_caller]
-    fn refused(&self, reason: &str, code: u16, why: &str) {
+    pub fn refused(&self, reason: &str, code: u16, why: &str) {
         assert_eq!(self.code, code, "{reason}: {}", self.text());
         assert!(self.text().contains(why), "{reason}: the refusal says {:?}, not {why:?}", self.text());
     }
 }
 
 /// A client with the editor token and plain HTTP: nothing that a library would not let it say.
-struct Editor<'a> {
+pub struct Editor<'a> {
     world: &'a World,
-    http: reqwest::Client,
+    pub http: reqwest::Client,
 }
 
 impl Editor<'_> {
-    fn new(world: &World) -> Editor<'_> {
+    pub fn new(world: &World) -> Editor<'_> {
         Editor { world, http: reqwest::Client::new() }
     }
 
-    async fn send(&self, method: &str, path: &str, kind: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub async fn send(&self, method: &str, path: &str, kind: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let mut request = self.http.request(method.parse().expect("method"), format!("{}{path}", self.world.base()));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -61,15 +61,15 @@ impl Editor<'_> {
     }
 
     /// A request to the Kubernetes API; `rest` is what follows the namespace.
-    async fn k8s(&self, method: &str, rest: &str, kind: &str, body: &Value) -> Answer {
+    pub async fn k8s(&self, method: &str, rest: &str, kind: &str, body: &Value) -> Answer {
         self.k8s_with(method, rest, kind, &[], body).await
     }
 
-    async fn k8s_with(&self, method: &str, rest: &str, kind: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub async fn k8s_with(&self, method: &str, rest: &str, kind: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         self.send(method, &format!("/k8s/{EDITOR}/apis/galley.dev/v1alpha1/namespaces/default/{rest}"), kind, headers, body).await
     }
 
-    async fn read(&self, rest: &str) -> Value {
+    pub async fn read(&self, rest: &str) -> Value {
         let answer = self.k8s("GET", rest, JSON, &Value::Null).await;
         assert_eq!(answer.code, 200, "{rest}: {}", answer.text());
         answer.body
@@ -83,7 +83,7 @@ impl Editor<'_> {
         self.until_refused(reason, &name).await
     }
 
-    async fn until_refused(&self, reason: &str, name: &str) -> Value {
+    pub async fn until_refused(&self, reason: &str, name: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let status = self.read(&format!("approvals/{name}")).await["status"].clone();
@@ -99,12 +99,12 @@ impl Editor<'_> {
 }
 
 /// An approval of the newest plan as a document.
-async fn approval(world: &World, name: &str) -> Value {
+pub async fn approval(world: &World, name: &str) -> Value {
     serde_json::to_value(world.approval_for(name).await).expect("JSON")
 }
 
 /// A design that only a person may apply, with a plan that waits.
-async fn guarded(world: &World) -> String {
+pub async fn guarded(world: &World) -> String {
     let mut spec = small();
     spec["policy"] = json!({"approval": "human"});
     spec["desiredState"] = json!("Applied");
@@ -113,7 +113,7 @@ async fn guarded(world: &World) -> String {
     name
 }
 
-async fn unchanged(world: &World, name: &str, resources: usize, applies: usize) {
+pub async fn unchanged(world: &World, name: &str, resources: usize, applies: usize) {
     assert_eq!(world.cloud(name).await.list().expect("cloud").len(), resources, "the cloud is unchanged");
     assert_eq!(world.apply_runs(), applies, "terraform apply runs: {:?}", world.runs());
     let design = world.design(name).await;

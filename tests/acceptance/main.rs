@@ -10,6 +10,7 @@ mod expected;
 mod failures;
 mod hostile;
 mod human;
+mod impostor;
 mod kubectl;
 mod rescue;
 mod secrets;

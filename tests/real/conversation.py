@@ -5,7 +5,8 @@ usage: conversation.py GALLEY
 
 hearing (where the server has one) -> architecture -> findings -> mend -> plan -> approve -> status -> export (where there
 is one) -> destroy -> approve -> delete, over HTTP and over stdio, in both protocol eras. Every structured answer is held
-against the outputSchema of its tool, and a conversation has at most 25 calls.
+against the outputSchema of its tool, and a conversation has at most 25 calls. The client can ask a person, who is asked before
+each approval; over HTTP the server is restarted in between, which the client must not notice.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ import time
 
 import fastmcp
 import jsonschema
+import mcp.types
 from fastmcp.client.transports import StreamableHttpTransport
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
@@ -100,16 +102,29 @@ async def hearing(talk, session):
     assert done["completed"] and done["requirements"], done
 
 
-async def approved(talk, session, reason):
+async def approved(talk, session, reason, between):
     status = await talk.until(session, "AwaitingApproval")
     plan = await talk.call("get_plan", session_id=session)
     assert plan["plan_sha256"] == status["plan"]["plan_sha256"], "the plan that waits is the plan that is shown"
+    between()
     await talk.call("approve_plan", session_id=session, plan_sha256=plan["plan_sha256"], reason="a scripted person read it")
     await talk.until(session, reason)
     return plan
 
 
-async def converse(client, tools, title):
+class Person:
+    """Says yes, and counts how often."""
+
+    def __init__(self):
+        self.asked = 0
+
+    async def answer(self, _, params):
+        self.asked += 1
+        assert params.message, "the plan in words"
+        return mcp.types.ElicitResult(action="accept", content={"approve": True})
+
+
+async def converse(client, tools, title, between=lambda: None):
     talk = Conversation(client, tools)
     session = (await talk.call("create_session", title=title, language="en", target="sandbox"))["session_id"]
     if talk.has("save_answers"):
@@ -118,16 +133,17 @@ async def converse(client, tools, title):
     await talk.call("save_architecture", session_id=session, components=[NETWORK, subnet("10.9.0.0/24")], connections=[INSIDE])
     found = await talk.call("validate_architecture", session_id=session)
     assert "components[app]" in json.dumps(found), f"the finding names its place: {found}"
-    mended = await talk.call("save_architecture", session_id=session, components=[NETWORK, subnet("10.0.1.0/24")], connections=[INSIDE])
+    edit = {"op": "configure", "id": "app", "config": {"cidr_block": "10.0.1.0/24"}}
+    mended = await talk.call("edit_architecture", session_id=session, edits=[edit])
     assert not [finding for finding in mended.get("findings", {}).get("items", []) if finding.get("severity") == "error"], mended
     await talk.call("set_desired_state", session_id=session, desired_state="Applied")
-    plan = await approved(talk, session, "Synced")
+    plan = await approved(talk, session, "Synced", between)
     assert plan["counts"]["create"] >= 2 and plan["counts"]["delete"] == 0, plan
     if talk.has("export"):
         exported = await talk.call("export", session_id=session, what="summary")
         assert "Platform" in json.dumps(exported), exported
     await talk.call("set_desired_state", session_id=session, desired_state="Destroyed")
-    plan = await approved(talk, session, "Destroyed")
+    plan = await approved(talk, session, "Destroyed", between)
     assert plan["destroy"] and plan["counts"]["delete"] >= 2, plan
     await talk.call("delete_session", session_id=session, confirm=session)
     assert talk.calls <= MOST_CALLS, f"{talk.calls} calls"
@@ -139,46 +155,75 @@ def environment(data):
     return {**kept, "GALLEY_DATA_DIR": str(data), "GALLEY_TOKEN": TOKEN, "GALLEY_LISTEN": "127.0.0.1:0"}
 
 
+class Server:
+    """A running `galley serve`, which can be restarted where it was."""
+
+    def __init__(self, galley, folder):
+        self.galley, self.folder, self.data = galley, pathlib.Path(folder), pathlib.Path(folder) / "data"
+        self.listen = "127.0.0.1:0"
+
+    def start(self):
+        with open(self.folder / "serve.log", "ab") as log:
+            environ = {**environment(self.data), "GALLEY_LISTEN": self.listen}
+            self.process = subprocess.Popen([self.galley, "serve"], env=environ, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while not (self.data / "server.json").exists():
+            assert self.process.poll() is None and time.monotonic() < deadline, (self.folder / "serve.log").read_text()
+            time.sleep(0.05)
+        self.base = json.loads((self.data / "server.json").read_text())["baseUrl"]
+        self.listen = self.base.removeprefix("http://")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+
 @contextlib.contextmanager
 def server(galley, folder):
-    """A running `galley serve`; gives its base URL."""
-    data = pathlib.Path(folder) / "data"
-    with open(pathlib.Path(folder) / "serve.log", "wb") as log:
-        process = subprocess.Popen([galley, "serve"], env=environment(data), stdout=log, stderr=log)
+    """A running server for as long as the block."""
+    running = Server(galley, folder)
+    running.start()
     try:
-        deadline = time.monotonic() + 30
-        while not (data / "server.json").exists():
-            assert process.poll() is None and time.monotonic() < deadline, (pathlib.Path(folder) / "serve.log").read_text()
-            time.sleep(0.05)
-        yield json.loads((data / "server.json").read_text())["baseUrl"]
+        yield running
     finally:
-        process.terminate()
-        process.wait(60)
+        running.stop()
 
 
-async def over_http(base, mode):
+async def over_http(running, mode):
+    person = Person()
     async with create_mcp_http_client(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
-        async with Client(streamable_http_client(f"{base}/mcp", http_client=http), mode=mode) as client:
-            return await converse(client, (await client.list_tools()).tools, f"python, http, {mode}")
+        transport = streamable_http_client(f"{running.base}/mcp", http_client=http)
+        async with Client(transport, mode=mode, elicitation_callback=person.answer) as client:
+            tools = (await client.list_tools()).tools
+            calls = await converse(client, tools, f"python, http, {mode}", running.restart)
+    assert person.asked == 2, f"asked {person.asked} times before two approvals"
+    return calls
 
 
 async def over_stdio(galley, folder, mode):
+    person = Person()
     parameters = StdioServerParameters(command=galley, args=["mcp"], env=environment(pathlib.Path(folder) / "data"))
-    async with Client(parameters, mode=mode) as client:
-        return await converse(client, (await client.list_tools()).tools, f"python, stdio, {mode}")
+    async with Client(parameters, mode=mode, elicitation_callback=person.answer) as client:
+        calls = await converse(client, (await client.list_tools()).tools, f"python, stdio, {mode}")
+    assert person.asked == 2, f"asked {person.asked} times before two approvals"
+    return calls
 
 
-async def with_fastmcp(base):
-    transport = StreamableHttpTransport(f"{base}/mcp", headers={"Authorization": f"Bearer {TOKEN}"})
+async def with_fastmcp(running):
+    transport = StreamableHttpTransport(f"{running.base}/mcp", headers={"Authorization": f"Bearer {TOKEN}"})
     async with fastmcp.Client(transport) as client:
         return await converse(client, await client.list_tools(), "fastmcp, http")
 
 
 async def main(galley):
-    with tempfile.TemporaryDirectory(prefix="gly") as folder, server(galley, folder) as base:
+    with tempfile.TemporaryDirectory(prefix="gly") as folder, server(galley, folder) as running:
         for mode in ("legacy", MODERN):
-            print(f"python mcp client, HTTP, {mode}: {await over_http(base, mode)} calls", flush=True)
-        print(f"fastmcp, HTTP: {await with_fastmcp(base)} calls", flush=True)
+            print(f"python mcp client, HTTP, {mode}: {await over_http(running, mode)} calls, the server restarted twice", flush=True)
+        print(f"fastmcp, HTTP: {await with_fastmcp(running)} calls", flush=True)
     for mode in ("legacy", MODERN):
         with tempfile.TemporaryDirectory(prefix="gly") as folder:
             print(f"python mcp client, stdio, {mode}: {await over_stdio(galley, folder, mode)} calls", flush=True)

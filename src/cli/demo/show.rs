@@ -81,7 +81,8 @@ impl Show {
     }
     /// How far a job is: a bar on a terminal, else a line when it moved.
     pub fn progress(&mut self, progress: &Progress) {
-        if self.last.as_ref() == Some(progress) {
+        // a job that has not counted anything yet has nothing to say
+        if self.last.as_ref() == Some(progress) || progress.step.is_empty() && progress.total == 0 {
             return;
         }
         let current = progress.current.iter().map(|address| clean(address)).collect::<Vec<_>>().join(", ");

@@ -123,6 +123,7 @@ impl Story<'_> {
     pub(super) fn confirm(&self, expectation: Expectation<'_>, world: &World) -> Result<(), String> {
         for one in expectation.check(world).map_err(|problems| problems.join("; "))? {
             let detail = crate::api::condition::clip(&one.detail, 200);
+            let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
             let values: [(&str, &dyn std::fmt::Display); 4] =
                 [("view", &self.show.view(world.view)), ("member", &one.member), ("count", &one.count), ("detail", &detail)];
             self.show.check(Line::AsExpected, &values);

@@ -29,7 +29,7 @@ texts! { Line:
     Flagged: "flagged as the file says: {what}", "ファイルの記述どおりに指摘: {what}";
     ViewRendered: "Terraform", "Terraform";
     ViewCloud: "cloud", "クラウド";
-    AsExpected: "{view}, {member}: {count} as expected: {detail}", "{view}、{member}: {count} 件が期待どおり: {detail}";
+    AsExpected: "{view}, {member}: {count} as expected{detail}", "{view}、{member}: {count} 件が期待どおり{detail}";
     PlanCounts: "{create} to create, {update} to change, {replace} to replace, {delete} to destroy", "作成 {create}、変更 {update}、置換 {replace}、削除 {delete}";
     FaultSet: "in the cloud, every new {kind} now fails with {error}", "クラウドで {kind} の作成は {error} で失敗するようにした";
     PartlyMade: "job {job} failed at {failed}; {made} is there, and the status says both", "ジョブ {job} は {failed} で失敗。{made} は作成済みで、status に両方ある";

@@ -62,14 +62,14 @@ pub fn check(files: &BTreeMap<String, String>, findings: &mut Findings) {
             let message = both(format!("{name} は Galley が書くファイルです"), format!("{name} is a file that Galley writes"));
             findings.error("files.name", path.clone(), message).advise(both("別の名前にしてください", "choose another name")).add();
         }
-        let body = match parse(text) {
-            Ok(body) => body,
+        let (tree, body) = match parse(text) {
+            Ok(parsed) => parsed,
             Err((rule, message)) => {
                 findings.error(rule, path, message).add();
                 continue;
             }
         };
-        for (rule, message) in judge(&body) {
+        for (rule, message) in judge(&body).into_iter().chain(read::refused(&tree)) {
             let advice = both(
                 "使えるのは oracle/oci の resource と data、variable、locals、output です",
                 "allowed are resource and data of oracle/oci, variable, locals and output",
@@ -88,10 +88,11 @@ pub fn check(files: &BTreeMap<String, String>, findings: &mut Findings) {
 /// Variables that the files declare. Files that cannot be read declare none; their refusal stands.
 pub fn variables(files: &BTreeMap<String, String>) -> Vec<String> {
     let bodies = files.values().filter_map(|text| parse(text).ok());
-    bodies.flat_map(|body| addresses(&body)).filter_map(|address| address.strip_prefix("var.").map(str::to_owned)).collect()
+    bodies.flat_map(|(_, body)| addresses(&body)).filter_map(|address| address.strip_prefix("var.").map(str::to_owned)).collect()
 }
 
-fn parse(text: &str) -> Result<Body, Refusal> {
+/// The tree as it was parsed, and what hcl-rs makes of it.
+fn parse(text: &str) -> Result<(hcl_edit::structure::Body, Body), Refusal> {
     let mut depth = 0usize;
     for byte in text.bytes() {
         match byte {
@@ -108,10 +109,17 @@ fn parse(text: &str) -> Result<Body, Refusal> {
     if text.contains("!!!!") || text.contains("----") || count('?') > 200 {
         return Err(("files.syntax", both("式が長すぎます", "an expression is too long")));
     }
-    hcl::parse(text).map_err(|error| {
-        let shown: String = error.to_string().lines().next().unwrap_or_default().chars().take(200).collect();
+    let tree: Result<hcl_edit::structure::Body, hcl_edit::parser::Error> = text.parse();
+    let tree = tree.map_err(|error| {
+        // The place stands in the first line, what was expected in the last; between them the text itself is quoted.
+        let error = error.to_string();
+        let place = error.lines().next().unwrap_or_default().trim_start_matches([' ', '-', '>']);
+        let expected = error.lines().rev().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or_default();
+        let shown: String = format!("{place} {expected}").trim().chars().take(200).collect();
         ("files.syntax", both(format!("HCL として読めません: {shown}"), format!("it cannot be read as HCL: {shown}")))
-    })
+    })?;
+    let body = tree.clone().into();
+    Ok((tree, body))
 }
 
 /// Everything that is refused in a file.
@@ -171,16 +179,22 @@ fn provider_type(mode: Mode, kind: &str, block: &Block, refusals: &mut Vec<Refus
     inside(block.body(), refusals);
 }
 
-/// Nested blocks and every expression.
+/// Nested blocks. What stands in expressions is [`read`]'s business.
 fn inside(body: &Body, refusals: &mut Vec<Refusal>) {
-    for attribute in body.attributes() {
-        refusals.extend(read::refused(attribute.expr()));
-    }
     for block in body.blocks() {
         let labels: Vec<&str> = block.labels().iter().map(|label| label.as_str()).collect();
         let names = std::iter::once(block.identifier()).chain(labels.iter().copied());
         for name in names.filter(|name| matches!(*name, "provisioner" | "connection")) {
             refusals.push(("files.block", both(format!("{name} は使えません"), format!("{name} cannot be used"))));
+        }
+        // A destruction is approved by a person, and then nothing may stand in its way.
+        let keeps = |attribute: &hcl::Attribute| attribute.key() == "prevent_destroy" && attribute.expr() != &Expression::Bool(false);
+        if block.identifier() == "lifecycle" && block.body().attributes().any(keeps) {
+            let message = both(
+                "prevent_destroy は使えません。破棄は承認されたときだけ行われます",
+                "prevent_destroy cannot be used: Galley destroys only what was approved",
+            );
+            refusals.push(("files.argument", message));
         }
         inside(block.body(), refusals);
     }
@@ -221,7 +235,7 @@ pub fn added(files: &BTreeMap<String, String>, generated: &BTreeMap<String, Stri
         if generated.contains_key(name) {
             problems.push(problem(name, format!("{name} is a file that Galley writes")));
         }
-        let Ok(body) = parse(text) else { continue };
+        let Ok((_, body)) = parse(text) else { continue };
         for address in addresses(&body).into_iter().filter(|address| own.contains(address)) {
             problems.push(problem(name, format!("{address} is declared by the design itself")));
         }

@@ -1,38 +1,58 @@
-//! Walks one expression of an override file, template strings and directives included, and names what is refused in it.
+//! Walks every expression of an override file, template strings and directives included, and names what is refused in it.
+//!
+//! The tree is hcl-edit's, as it was parsed. What hcl-rs makes of it is not enough: it writes a template back into one string and
+//! reads that again, and then an escaped dollar before `${` (`"\u0024${file(…)}"`) hides a call that Terraform makes. The
+//! walk is written out, so that a kind of expression that a later parser knows does not compile before it is judged.
 
-use hcl::expr::{Expression, FuncCall, ObjectKey, Operation, TemplateExpr, TraversalOperator};
-use hcl::template::{Directive, Element, Template};
+use hcl_edit::expr::{Expression, FuncCall, ObjectKey, TraversalOperator};
+use hcl_edit::structure::{Body, Structure};
+use hcl_edit::template::{Directive, Element};
 
 use super::Refusal;
 use super::functions::ALLOWED;
 use crate::validator::finding::{both, quoted};
 
-/// Everything refused in an expression.
-pub(super) fn refused(expression: &Expression) -> Vec<Refusal> {
+/// Everything refused in the expressions of a file.
+pub(super) fn refused(tree: &Body) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    walk(expression, &mut refusals);
+    body(tree, &mut refusals);
     refusals
+}
+
+fn body(tree: &Body, out: &mut Vec<Refusal>) {
+    for structure in tree {
+        match structure {
+            Structure::Attribute(attribute) => walk(&attribute.value, out),
+            Structure::Block(block) => body(&block.body, out),
+        }
+    }
 }
 
 fn walk(expression: &Expression, out: &mut Vec<Refusal>) {
     match expression {
-        Expression::Null | Expression::Bool(_) | Expression::Number(_) | Expression::String(_) => {}
+        Expression::Null(_) | Expression::Bool(_) | Expression::Number(_) | Expression::String(_) => {}
         Expression::Variable(name) => root(name.as_str(), out),
         Expression::Array(items) => items.iter().for_each(|item| walk(item, out)),
         Expression::Object(members) => {
             for (key, value) in members {
-                if let ObjectKey::Expression(key) = key {
-                    walk(key, out);
+                match key {
+                    ObjectKey::Ident(_) => {}
+                    ObjectKey::Expression(key) => walk(key, out),
                 }
-                walk(value, out);
+                walk(value.expr(), out);
             }
         }
-        Expression::TemplateExpr(template) => template_expression(template, out),
+        Expression::StringTemplate(template) => elements(template.iter(), out),
+        Expression::HeredocTemplate(heredoc) => elements(heredoc.template.iter(), out),
         Expression::Traversal(traversal) => {
             walk(&traversal.expr, out);
             for operator in &traversal.operators {
-                if let TraversalOperator::Index(index) = operator {
-                    walk(index, out);
+                match operator.value() {
+                    TraversalOperator::Index(index) => walk(index, out),
+                    TraversalOperator::AttrSplat(_)
+                    | TraversalOperator::FullSplat(_)
+                    | TraversalOperator::GetAttr(_)
+                    | TraversalOperator::LegacyIndex(_) => {}
                 }
             }
         }
@@ -40,26 +60,24 @@ fn walk(expression: &Expression, out: &mut Vec<Refusal>) {
             function(call, out);
             call.args.iter().for_each(|arg| walk(arg, out));
         }
-        Expression::Parenthesis(inner) => walk(inner, out),
+        Expression::Parenthesis(inner) => walk(inner.inner(), out),
         Expression::Conditional(choice) => {
             [&choice.cond_expr, &choice.true_expr, &choice.false_expr].into_iter().for_each(|e| walk(e, out));
         }
-        Expression::Operation(operation) => match operation.as_ref() {
-            Operation::Unary(unary) => walk(&unary.expr, out),
-            Operation::Binary(binary) => [&binary.lhs_expr, &binary.rhs_expr].into_iter().for_each(|e| walk(e, out)),
-        },
+        Expression::UnaryOp(unary) => walk(&unary.expr, out),
+        Expression::BinaryOp(binary) => [&binary.lhs_expr, &binary.rhs_expr].into_iter().for_each(|e| walk(e, out)),
         Expression::ForExpr(each) => {
-            let parts = [Some(&each.collection_expr), each.key_expr.as_ref(), Some(&each.value_expr), each.cond_expr.as_ref()];
-            parts.into_iter().flatten().for_each(|e| walk(e, out));
+            walk(&each.intro.collection_expr, out);
+            each.key_expr.iter().for_each(|key| walk(key, out));
+            walk(&each.value_expr, out);
+            each.cond.iter().for_each(|cond| walk(&cond.expr, out));
         }
-        // The enum is open: a kind this build does not know cannot be judged.
-        _ => out.push(("files.expression", both("読めない式があります", "there is an expression that cannot be judged"))),
     }
 }
 
 fn function(call: &FuncCall, out: &mut Vec<Refusal>) {
     let name = call.name.name.as_str();
-    if call.name.is_namespaced() || !ALLOWED.contains(&name) {
+    if !call.name.namespace.is_empty() || !ALLOWED.contains(&name) {
         let shown = quoted(name);
         out.push(("files.function", both(format!("関数 {shown} は使えません"), format!("function {shown} cannot be used"))));
     }
@@ -72,27 +90,20 @@ fn root(name: &str, out: &mut Vec<Refusal>) {
     }
 }
 
-fn template_expression(template: &TemplateExpr, out: &mut Vec<Refusal>) {
-    match Template::from_expr(template) {
-        Ok(template) => elements(&template, out),
-        Err(_) => out.push(("files.expression", both("読めないテンプレートがあります", "there is a template that cannot be judged"))),
-    }
-}
-
-fn elements(template: &Template, out: &mut Vec<Refusal>) {
-    for element in template.elements() {
+fn elements<'a>(template: impl Iterator<Item = &'a Element>, out: &mut Vec<Refusal>) {
+    for element in template {
         match element {
             Element::Literal(_) => {}
             Element::Interpolation(interpolation) => walk(&interpolation.expr, out),
             Element::Directive(directive) => match directive.as_ref() {
                 Directive::If(choice) => {
-                    walk(&choice.cond_expr, out);
-                    elements(&choice.true_template, out);
-                    choice.false_template.iter().for_each(|inner| elements(inner, out));
+                    walk(&choice.if_expr.cond_expr, out);
+                    elements(choice.if_expr.template.iter(), out);
+                    choice.else_expr.iter().for_each(|other| elements(other.template.iter(), out));
                 }
                 Directive::For(each) => {
-                    walk(&each.collection_expr, out);
-                    elements(&each.template, out);
+                    walk(&each.for_expr.collection_expr, out);
+                    elements(each.for_expr.template.iter(), out);
                 }
             },
         }

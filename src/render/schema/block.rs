@@ -96,6 +96,8 @@ pub struct NestedBlock {
     pub force_new: bool,
     /// every value inside is sensitive
     pub sensitive: bool,
+    /// the service fills it when the configuration has no such block; the published schema has no word for that
+    pub computed: bool,
     /// as [`Attribute::conflicts_with`]
     pub conflicts_with: Vec<String>,
     /// as [`Attribute::required_when`]
@@ -178,10 +180,11 @@ struct RawExtra {
 
 impl Block {
     /// Joins a schema text with its extras text. A text that does not parse gives an empty block (a test parses them all).
-    pub(super) fn parse(schema: &str, extras: Option<&str>) -> Block {
+    /// `computed` are the dotted paths of the blocks that the service fills.
+    pub(super) fn parse(schema: &str, extras: Option<&str>, computed: &[&str]) -> Block {
         let raw = serde_json::from_str::<RawSchema>(schema).map(|s| s.block).unwrap_or_default();
         let extras = extras.and_then(|text| serde_json::from_str::<RawExtras>(text).ok()).unwrap_or_default();
-        build(raw, &extras.attributes, "")
+        build(raw, &extras.attributes, computed, "")
     }
 
     /// What stands at a dotted path of names; numeric segments (list indexes) are skipped: `source_details.0.source_id`.
@@ -215,7 +218,7 @@ impl Block {
     }
 }
 
-fn build(raw: RawBlock, extras: &BTreeMap<String, RawExtra>, prefix: &str) -> Block {
+fn build(raw: RawBlock, extras: &BTreeMap<String, RawExtra>, computed: &[&str], prefix: &str) -> Block {
     let none = RawExtra::default();
     let at = |name: &str| extras.get(&format!("{prefix}{name}")).unwrap_or(&none);
     let attributes = raw.attributes.into_iter().map(|(name, a)| {
@@ -253,9 +256,10 @@ fn build(raw: RawBlock, extras: &BTreeMap<String, RawExtra>, prefix: &str) -> Bl
             max_items: nested.max_items,
             force_new: extra.force_new,
             sensitive: extra.sensitive,
+            computed: computed.contains(&format!("{prefix}{name}").as_str()),
             conflicts_with: extra.conflicts_with.clone(),
             required_when: extra.required_when.clone(),
-            block: build(nested.block, extras, &format!("{prefix}{name}.")),
+            block: build(nested.block, extras, computed, &format!("{prefix}{name}.")),
         };
         (name, block)
     });

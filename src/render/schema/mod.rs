@@ -36,6 +36,9 @@ static EXTRAS_GZ: &[u8] = include_bytes!("../../../rules/provider/extras-8.28.0-
 /// What the API requires although the schema calls it optional: resource type → attributes or blocks.
 static REQUIRED: &str = include_str!("../../../rules/provider/required.json");
 
+/// Nested blocks that the service fills when the configuration leaves them out: resource type → dotted paths.
+static COMPUTED_BLOCKS: &str = include_str!("../../../rules/provider/computed-blocks.json");
+
 type RawMap = BTreeMap<&'static str, &'static RawValue>;
 
 /// The schema. There is one: [`Schema::builtin`].
@@ -45,6 +48,7 @@ pub struct Schema {
     data_sources: RawMap,
     extras: RawMap,
     required: BTreeMap<&'static str, Vec<&'static str>>,
+    computed_blocks: BTreeMap<&'static str, Vec<&'static str>>,
     parsed: RwLock<HashMap<(Kind, &'static str), Arc<Block>>>,
 }
 
@@ -113,6 +117,7 @@ impl Schema {
             data_sources: text.data_source_schemas,
             extras,
             required: serde_json::from_str(REQUIRED).unwrap_or_default(),
+            computed_blocks: serde_json::from_str(COMPUTED_BLOCKS).unwrap_or_default(),
             parsed: RwLock::new(HashMap::new()),
         }
     }
@@ -129,7 +134,7 @@ impl Schema {
 
     /// The provider's own configuration block.
     pub fn provider(&self) -> Block {
-        self.provider.map(|raw| Block::parse(raw.get(), None)).unwrap_or_default()
+        self.provider.map(|raw| Block::parse(raw.get(), None, &[])).unwrap_or_default()
     }
 
     /// Importable and timeouts of a resource type.
@@ -186,7 +191,11 @@ impl Schema {
             Kind::Resource => self.extras.get(name).map(|raw| raw.get()),
             Kind::DataSource => None,
         };
-        let block = Arc::new(Block::parse(raw.get(), extras));
+        let computed = match kind {
+            Kind::Resource => self.computed_blocks.get(name).map(Vec::as_slice).unwrap_or_default(),
+            Kind::DataSource => &[],
+        };
+        let block = Arc::new(Block::parse(raw.get(), extras, computed));
         let mut parsed = self.parsed.write().unwrap_or_else(PoisonError::into_inner);
         Some(Arc::clone(parsed.entry(key).or_insert(block)))
     }

@@ -55,12 +55,62 @@ pub(crate) fn fill(context: &Context<'_>, value: &mut Value) {
     database::fill(context, value);
     edge::fill(context, value);
     generic(context, context.block, "", value);
+    value_inside(context.block, value);
+}
+
+/// Inside nested blocks nothing is nothing: the SDK of the real provider writes zero for every text, number and truth that
+/// neither the configuration nor the service gives.
+fn value_inside(block: &Block, value: &mut Value) {
+    for (name, nested) in block.blocks.iter().filter(|(_, nested)| nested.nesting != Nesting::Single) {
+        let Some(Value::List(elements)) = value.at_mut(name) else { continue };
+        for element in elements {
+            for (name, attribute) in &nested.block.attributes {
+                if element.get(name).is_null() {
+                    element.set(name, zero(&attribute.ty));
+                }
+            }
+            value_inside(&nested.block, element);
+        }
+    }
+}
+
+/// Zero of a text, a number, a truth; collections stay what they were planned to be.
+fn zero(ty: &Type) -> Value {
+    match ty {
+        Type::String => Value::text(""),
+        Type::Number => Value::Number(0.into()),
+        Type::Bool => Value::Bool(false),
+        Type::List(_) | Type::Set(_) | Type::Map(_) | Type::Object(_) | Type::Dynamic => Value::Null,
+    }
+}
+
+/// The members of objects that the service gives as a whole: zero, too, and empty collections.
+fn whole(ty: &Type, value: Value) -> Value {
+    match (ty, value) {
+        (Type::List(inner) | Type::Set(inner), Value::List(elements)) => {
+            Value::List(elements.into_iter().map(|element| whole(inner, element)).collect())
+        }
+        (Type::Object(fields), Value::Object(mut members)) => {
+            for (name, ty) in fields {
+                let given = members.remove(name).unwrap_or(Value::Null);
+                let given = match ty {
+                    Type::List(_) | Type::Set(_) if given.is_null() => Value::List(Vec::new()),
+                    Type::Map(_) if given.is_null() => Value::object(),
+                    _ if given.is_null() => zero(ty),
+                    _ => whole(ty, given),
+                };
+                members.insert(name.clone(), given);
+            }
+            Value::Object(members)
+        }
+        (_, value) => value,
+    }
 }
 
 /// Sets a top-level attribute from JSON, fitted to its type.
 pub(crate) fn put_json(context: &Context<'_>, value: &mut Value, name: &str, json: &Json) {
     if let Some(attribute) = context.block.attributes.get(name) {
-        value.settle(name, conform_type(&attribute.ty, &Value::from_json(json)));
+        value.settle(name, whole(&attribute.ty, conform_type(&attribute.ty, &Value::from_json(json))));
     }
 }
 

@@ -255,10 +255,10 @@ impl tf::provider_server::Provider for Provider {
             response.planned_state = request.proposed_new_state;
             return Ok(Response::new(response));
         }
-        let planned = plan::plan(&block, &prior, &config, &proposed);
+        let planned = plan::plan(&request.type_name, &block, &prior, &config, &proposed);
         response.planned_state = Some(encode(&planned.value).map_err(bad)?);
         response.requires_replace = planned.replace.iter().map(|steps| path(steps)).collect();
-        response.legacy_type_system = planned.only_timeouts;
+        response.legacy_type_system = planned.legacy;
         Ok(Response::new(response))
     }
 
@@ -271,7 +271,7 @@ impl tf::provider_server::Provider for Provider {
         let request = request.into_inner();
         let prior = decode(request.prior_state.as_ref()).map_err(bad)?;
         let planned = decode(request.planned_state.as_ref()).map_err(bad)?;
-        let (before, wanted) = (prior.clone(), planned.clone());
+        let (before, wanted, promised) = (prior.clone(), planned.clone(), planned.clone());
         let (operation, done) = match (prior.is_null(), planned.is_null()) {
             (_, true) => {
                 let done = self.ask(&subject, move |cloud, subject| api::delete(cloud, subject, &before)).await;
@@ -283,6 +283,7 @@ impl tf::provider_server::Provider for Provider {
             }
         };
         let mut response = tf::apply_resource_change::Response { private: request.planned_private, ..Default::default() };
+        response.legacy_type_system = done.as_ref().is_ok_and(|made| plan::only_zeros(&promised, made));
         let value = done.unwrap_or_else(|trouble| {
             response.diagnostics.push(subject.diagnostic(operation, prior.get("id"), trouble));
             // Nothing was changed: the prior value, or null after a failed create.

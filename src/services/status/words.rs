@@ -2,6 +2,7 @@
 
 use super::Seen;
 use super::view::{JobView, Status};
+use crate::api::approval::short;
 use crate::api::condition::{self, clip};
 use crate::api::design::{DesignStatus, DesiredState, Severity};
 use crate::api::session::Language;
@@ -20,7 +21,16 @@ pub(in crate::services) fn next_actions(language: Language, session: &Session, d
     let Some(design) = design else {
         return match session.metadata.deletion_timestamp {
             Some(_) => vec![say(language, Text::NextWait, &[])],
-            None => vec![say(language, Text::NextSave, &[])],
+            None => {
+                let heard = session.spec.hearing.as_ref().is_some_and(|hearing| hearing.completed);
+                let text = match (heard, session.spec.answers.is_empty()) {
+                    (true, _) => Text::NextDesign,
+                    (false, true) => Text::NextHear,
+                    // The answers that are there may be all: what is missing, save_answers and complete_hearing say.
+                    (false, false) => Text::NextComplete,
+                };
+                vec![say(language, text, &[])]
+            }
         };
     };
     let status = design.status.clone().unwrap_or_default();
@@ -117,6 +127,15 @@ pub(super) fn status_line(seen: &Seen) -> String {
     }
 }
 
+/// What it waits for, in the session's language where that is a plan or a job; the document says it in English.
+fn wait_words(language: Language, view: &Status, wait: &str) -> String {
+    match (view.ready_reason.as_deref(), &view.plan, &view.active_job) {
+        (Some("AwaitingApproval"), Some(plan), _) => say(language, Text::WaitsForApproval, &[("plan", short(&plan.plan_sha256))]),
+        (Some("JobRunning"), _, Some(job)) if wait.ends_with(&job.job) => say(language, Text::WaitsForJob, &[("job", &job.job)]),
+        (_, _, _) => wait.to_owned(),
+    }
+}
+
 /// The text of the answer: state, wait, job, plan, failure, drift, next step; one line each.
 pub(super) fn summary(language: Language, view: &Status) -> String {
     if view.generation.is_none() {
@@ -127,7 +146,7 @@ pub(super) fn summary(language: Language, view: &Status) -> String {
     let mut lines =
         vec![say(language, Text::StatusLine, &[("session", &view.session_id), ("sync", &sync), ("health", &health), ("reason", &reason)])];
     if let Some(wait) = &view.wait_reason {
-        lines.push(say(language, Text::StatusWaits, &[("wait", wait)]));
+        lines.push(say(language, Text::StatusWaits, &[("wait", &wait_words(language, view, wait))]));
     }
     if let Some(job) = &view.active_job {
         lines.push(job_line(language, job));

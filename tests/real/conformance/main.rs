@@ -1,8 +1,7 @@
 //! The server that the official MCP conformance suite is run against: the product's own handler behind the product's own
 //! doors, and beside its tools the fixtures that the suite looks for by name (`test_simple_text`, `test://static-text`, …).
 //!
-//! `mcp-conformance http` prints its URL and serves until it is killed; `mcp-conformance sessions` does the same with the
-//! sessions of the older revisions, which the product's door does not keep; `mcp-conformance stdio` speaks on its pipes. No
+//! `mcp-conformance http` prints its URL and serves until it is killed; `mcp-conformance stdio` speaks on its pipes. No
 //! document outlives it, no controller runs and no cloud is touched. It is an example and never a part of the product.
 #![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "test fixture")]
 #![allow(deprecated, reason = "the suite asks for logging and sampling, which the newest revision deprecates")]
@@ -28,8 +27,6 @@ use galley::http::{AdminError, Fault, HttpParts, LogSource, LogStream, SandboxAd
 use galley::mcp::HttpOptions;
 use galley::services::{Parts, Services, Settings};
 use galley::store::MemoryStore;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -53,32 +50,20 @@ async fn main() {
         clock: Arc::new(SystemClock),
         settings: Settings { region: "ap-tokyo-1".into(), ..Settings::default() },
     });
-    let handler = Fixtures::beside(galley::mcp::handler(services.clone(), galley::mcp::Door::Http, CancellationToken::new()));
+    let handler = Fixtures::beside(galley::mcp::handler(services.clone(), CancellationToken::new()));
     match std::env::args().nth(1).as_deref() {
-        Some(how @ ("http" | "sessions")) => {
+        Some("http") => {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
             let address = listener.local_addr().expect("address");
             let origins = ["127.0.0.1", "localhost"].map(|host| format!("http://{host}:{}", address.port()));
             let options = HttpOptions { allowed_hosts: Vec::new(), allowed_origins: origins.into() };
-            let mcp = match how {
-                "http" => galley::mcp::door(handler, options, CancellationToken::new()),
-                _ => with_sessions(handler, options.allowed_origins),
-            };
+            let mcp = galley::mcp::door(handler, options, CancellationToken::new());
             println!("http://{address}/mcp");
             galley::http::serve(listener, behind_the_door(mcp, &api, services), CancellationToken::new()).await.expect("serves");
         }
         Some("stdio") => galley::mcp::pipe(handler, CancellationToken::new()).await.expect("serves"),
-        _ => eprintln!("usage: mcp-conformance http|sessions|stdio"),
+        _ => eprintln!("usage: mcp-conformance http|stdio"),
     }
-}
-
-/// `/mcp` as the product's, but with sessions: a question that the server asks in the middle of a call has a stream to go
-/// out on and a session by which its answer comes back.
-fn with_sessions<H: rmcp::ServerHandler + Clone>(handler: H, origins: Vec<String>) -> axum::Router {
-    let mut config = StreamableHttpServerConfig::default().enforce_origin_validation();
-    config.allowed_origins = origins;
-    let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(LocalSessionManager::default()), config);
-    axum::Router::new().route_service("/mcp", service)
 }
 
 /// The whole HTTP door, and in front of it the credential.

@@ -19,7 +19,11 @@ output "adb_id" {
 }
 
 output "adb_connection_strings" {
-  description = "Connection strings"
-  value       = oci_database_autonomous_database.adb.connection_strings
-  sensitive   = true
+  description = "Connection strings by level"
+  value       = try(oci_database_autonomous_database.adb.connection_strings[0].all_connection_strings, {})
+}
+
+output "adb_database_actions_url" {
+  description = "URL of Database Actions"
+  value       = try(oci_database_autonomous_database.adb.connection_urls[0].sql_dev_web_url, null)
 }

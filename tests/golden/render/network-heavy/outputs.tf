@@ -59,9 +59,18 @@ output "db_id" {
 }
 
 output "db_connection_strings" {
-  description = "Connection strings"
-  value       = oci_database_autonomous_database.db.connection_strings
-  sensitive   = true
+  description = "Connection strings by level"
+  value       = try(oci_database_autonomous_database.db.connection_strings[0].all_connection_strings, {})
+}
+
+output "db_database_actions_url" {
+  description = "URL of Database Actions"
+  value       = try(oci_database_autonomous_database.db.connection_urls[0].sql_dev_web_url, null)
+}
+
+output "db_private_endpoint" {
+  description = "Host name of the private endpoint"
+  value       = oci_database_autonomous_database.db.private_endpoint
 }
 
 output "lake_name" {
