@@ -285,3 +285,17 @@ fn decisions_are_numbered_without_gaps_and_open_alike() {
         }
     }
 }
+
+#[test]
+fn every_explained_difference_to_the_real_provider_and_no_other_is_in_docs_parity() {
+    let entries: Vec<serde_json::Value> = serde_yaml::from_str(&read("tests/provider/explained.yaml")).unwrap();
+    let text = |entry: &serde_json::Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+    let explained: BTreeSet<String> = entries.iter().map(|entry| format!("{} {}", text(entry, "resource"), text(entry, "path"))).collect();
+    let page = read("docs/parity.md");
+    assert_eq!(first_cells(&page, "Explained differences"), explained, "docs/parity.md, table of explained differences");
+    let none = page
+        .split("\n## ")
+        .find(|section| section.starts_with("Explained differences"))
+        .is_some_and(|section| section.trim_end().ends_with("\nNone."));
+    assert_eq!(none, explained.is_empty(), "the page says `None.` when there is none");
+}
