@@ -6,6 +6,7 @@ use super::export::{Body, What};
 use super::text::{Text, say};
 use crate::api::{Design, Session};
 use crate::render::export::{self, Subject};
+use crate::validator::reading::read;
 
 /// The whole of an export. A design with errors still has a summary and diagrams; it has no Terraform.
 pub(super) fn exported(services: &Services, session: &Session, design: &Design, what: What) -> Result<Body, Error> {
@@ -13,11 +14,12 @@ pub(super) fn exported(services: &Services, session: &Session, design: &Design, 
     let verdict = services.verdict(&design.spec, language);
     let parts = services.parts();
     let catalog = parts.catalog.get();
+    let (spec, _) = read(&design.spec, &catalog);
     let subject = Subject {
         title: &session.spec.title,
         language,
         hearing: session.spec.hearing.as_ref(),
-        spec: &design.spec,
+        spec: &spec,
         status: design.status.as_ref(),
         region: &parts.settings.region,
         verdict: &verdict,
