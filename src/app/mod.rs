@@ -210,15 +210,17 @@ impl Core {
             (Expertise::new(self.library.clone(), settings), self.library.catalog(), settings.region.clone());
         Arc::new(move |design, title, language| {
             let verdict = controllers::Knowledge::validate(&knowledge, &design.spec, language);
+            let catalog = catalog.get();
+            let (spec, _) = crate::validator::reading::read(&design.spec, &catalog);
             Some(render::export::svg(&render::export::Subject {
                 title,
                 language,
                 hearing: None,
-                spec: &design.spec,
+                spec: &spec,
                 status: design.status.as_ref(),
                 region: &region,
                 verdict: &verdict,
-                catalog: &catalog.get(),
+                catalog: &catalog,
             }))
         })
     }

@@ -153,6 +153,15 @@ impl Check<'_> {
         for default in &key.default_when {
             self.when(&path, &default.when)?;
         }
+        // An object of parts is composed after its default, so the default says them all.
+        let all_parts =
+            || key.default.as_ref().and_then(Value::as_str).is_some_and(|text| key.parts.iter().all(|part| text.contains(part)));
+        if !key.parts.is_empty() && !all_parts() {
+            return self.fail(&path, format!("config key `{name}`: `parts` need a default that has them all"));
+        }
+        if let Some((word, value)) = key.spelled.iter().find(|(_, value)| !key.choices.contains(value)) {
+            return self.fail(&path, format!("config key `{name}`: `{word}` is spelled {value}, which is no choice"));
+        }
         if key.required && key.default.is_some() {
             return self.fail(&path, format!("config key `{name}`: required and a default exclude each other"));
         }
@@ -178,6 +187,9 @@ impl Check<'_> {
         }
         for port in &self.service.ports {
             self.expr(&["ports", &port.name], &port.port)?;
+            if !self.service.has_spot(port.at.as_deref()) {
+                return self.fail(&["ports", &port.name], format!("there is no place `{}`", port.at.as_deref().unwrap_or_default()));
+            }
             if let Some(key) = &port.from {
                 self.uses(&["ports", &port.name], key)?;
             }

@@ -9,10 +9,12 @@
 mod check;
 mod ends;
 pub mod expression;
+mod keys;
 pub mod mapping;
 pub mod overlay;
 pub mod questions;
 pub mod service;
+pub mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -73,6 +75,7 @@ pub struct Catalog {
     services: Arc<BTreeMap<String, Service>>,
     files: Arc<BTreeMap<String, (String, String)>>,
     patterns: Arc<BTreeMap<String, Regex>>,
+    spellings: Arc<BTreeMap<String, String>>,
 }
 
 impl Catalog {
@@ -99,7 +102,8 @@ impl Catalog {
         what_is_accepted_is_a_connection(&mut services);
         every_type_may_wait(&mut services);
         ends::check(&services, &sources)?;
-        Ok(Catalog { services: Arc::new(services), files: Arc::new(sources), patterns: Arc::new(patterns) })
+        let spellings = Arc::new(spelling::service_types(&services));
+        Ok(Catalog { services: Arc::new(services), files: Arc::new(sources), patterns: Arc::new(patterns), spellings })
     }
 
     /// Every service type, sorted.
@@ -110,6 +114,16 @@ impl Catalog {
     /// The service of that type.
     pub fn service(&self, service_type: &str) -> Option<&Service> {
         self.services.get(service_type)
+    }
+
+    /// The service type that a person's word stands for: see [`spelling`].
+    pub fn named(&self, written: &str) -> Option<&str> {
+        self.spellings.get(&spelling::bare(written)).map(String::as_str)
+    }
+
+    /// The connection type that a person's word stands for, and whether its ends are turned round.
+    pub fn connection_named(&self, written: &str) -> Option<(&str, bool)> {
+        spelling::connection(written, self.connection_types().into_iter())
     }
 
     /// Every service, sorted by type.

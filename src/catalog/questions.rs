@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::Catalog;
 use super::service::Text;
+use super::spelling::bare;
 use crate::api::design::Component;
 use crate::api::session::Language;
 
@@ -303,10 +304,19 @@ impl Questions {
 }
 
 impl Question {
-    /// The choice an answer names: by id or label, letter case and width aside.
+    /// The choice an answer names: by id or label, letter case, width and spaces aside; or the only one whose label it begins
+    /// or begins with, as "バッチ" and "Web application (shop)" do.
     pub fn choice(&self, answer: &str) -> Option<&Choice> {
-        let wanted = plain(answer.trim());
-        self.choices.iter().find(|choice| [&choice.id, &choice.ja, &choice.en].into_iter().any(|name| plain(name) == wanted))
+        let wanted = bare(&plain(answer));
+        let names = |choice: &Choice| [&choice.id, &choice.ja, &choice.en].map(|name| bare(&plain(name)));
+        let exact = self.choices.iter().find(|choice| names(choice).contains(&wanted));
+        exact.or_else(|| {
+            // Fewer letters begin too much.
+            let long = |text: &str| text.chars().count() >= 3;
+            let begins = |name: &String| long(&wanted) && name.starts_with(&wanted) || long(name) && wanted.starts_with(name.as_str());
+            let mut near = self.choices.iter().filter(|choice| names(choice).iter().any(begins));
+            near.next().filter(|_| near.next().is_none())
+        })
     }
 }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use super::keys::{ConfigKey, DefaultWhen, Format, ValueType};
 use super::mapping::{BlockMapping, DataMapping, Direction, Expr, Ordered, OverConnections, ResourceMapping, Source, When};
+use super::spelling::bare;
 use crate::api::session::Language;
 
 /// A text in both languages.
@@ -36,6 +38,9 @@ pub struct Service {
     /// name in designs, such as `adb`
     #[serde(rename = "type")]
     pub service_type: String,
+    /// other words people write for the type; letter case and separators never matter
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// short name
     pub names: Text,
     /// what it is and when to take it
@@ -60,6 +65,9 @@ pub struct Service {
     /// config keys in the order people read them
     #[serde(default)]
     pub config: Ordered<ConfigKey>,
+    /// config keys that people write and that are refused → what to write instead
+    #[serde(default)]
+    pub instead: Ordered<Text>,
     /// connection type → service types it may end at
     #[serde(default)]
     pub connections: Ordered<Vec<String>>,
@@ -67,6 +75,10 @@ pub struct Service {
     /// new service is one new file
     #[serde(default)]
     pub accepts: Ordered<Vec<String>>,
+    /// connection type that people write and that no file allows here → the types it is read as, of which the first that
+    /// the pair allows counts
+    #[serde(default)]
+    pub read_as: Ordered<Vec<String>>,
     /// connections without which it cannot be made
     #[serde(default)]
     pub requires: Vec<Requirement>,
@@ -99,9 +111,15 @@ pub struct Service {
 }
 
 impl Service {
-    /// The config key of that name or alias, with its real name.
+    /// The config key of that name or alias, with its real name. Letter case and separators do not matter: `nodeCount` is
+    /// `node_count`.
     pub fn key(&self, name: &str) -> Option<(&str, &ConfigKey)> {
-        self.config.iter().find(|(key, schema)| *key == name || schema.aliases.iter().any(|alias| alias == name))
+        let exact = self.config.iter().find(|(key, schema)| *key == name || schema.aliases.iter().any(|alias| alias == name));
+        exact.or_else(|| {
+            let wanted = bare(name);
+            let names = |key: &str, schema: &ConfigKey| bare(key) == wanted || schema.aliases.iter().any(|alias| bare(alias) == wanted);
+            self.config.iter().find(|(key, schema)| names(key, schema))
+        })
     }
     /// Whether a place of that name exists: absent is the main one.
     pub fn has_spot(&self, at: Option<&str>) -> bool {
@@ -238,12 +256,22 @@ pub struct Placement {
     /// connections any of which puts it into a public subnet
     #[serde(default)]
     pub public_with: Vec<OverConnections>,
+    /// addresses it takes of its subnet even when there is one of it
+    #[serde(default = "one_address")]
+    pub addresses: u8,
+    /// words in the names of subnets that are meant for it
+    #[serde(default)]
+    pub words: Vec<String>,
     /// whether it carries a network security group
     #[serde(default)]
     pub nsg: bool,
     /// further places of one component, such as the API endpoint of a cluster
     #[serde(default)]
     pub others: Ordered<Spot>,
+}
+
+fn one_address() -> u8 {
+    1
 }
 
 /// A further place of a component: the main subnet when that is of the wanted kind, else the one of the tier.
@@ -257,6 +285,9 @@ pub struct Spot {
     pub tier: SubnetTier,
     /// when it belongs into a public subnet
     pub public_when: Option<When>,
+    /// words in the names of subnets that are meant for it
+    #[serde(default)]
+    pub words: Vec<String>,
     /// whether it carries a security group of its own
     #[serde(default)]
     pub nsg: bool,
@@ -402,6 +433,13 @@ pub struct Port {
     /// connection types that use it
     #[serde(default)]
     pub via: Vec<String>,
+    /// connections that start here and whose other end fetches from it
+    pub pulled: Option<OverConnections>,
+    /// place of the component it listens at; absent = the main one
+    pub at: Option<String>,
+    /// true: reached at an endpoint of OCI in the region, not where the component stands
+    #[serde(default)]
+    pub outside: bool,
     /// true: open to the internet when the component stands in a public subnet
     #[serde(default)]
     pub public: bool,
@@ -434,87 +472,6 @@ pub enum Egress {
     Web,
     /// HTTPS to OCI services
     Services,
-}
-
-/// A config key.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConfigKey {
-    /// type of the value
-    #[serde(rename = "type")]
-    pub value_type: ValueType,
-    /// value when none is given
-    pub default: Option<Value>,
-    /// another default when a condition on other keys holds; the first that does
-    #[serde(default)]
-    pub default_when: Vec<DefaultWhen>,
-    /// closed set of values
-    #[serde(default)]
-    pub choices: Vec<Value>,
-    /// least number
-    pub minimum: Option<f64>,
-    /// greatest number
-    pub maximum: Option<f64>,
-    /// regular expression a text must match as a whole
-    pub pattern: Option<String>,
-    /// what a text means, checked by code
-    pub format: Option<Format>,
-    /// most characters of a text, most members of a list
-    pub max_length: Option<usize>,
-    /// most characters of each member of a list of texts
-    pub max_item_length: Option<usize>,
-    /// whether a design must say it
-    #[serde(default)]
-    pub required: bool,
-    /// whether two components may not have the same value
-    #[serde(default)]
-    pub unique: bool,
-    /// other names people use for it
-    #[serde(default)]
-    pub aliases: Vec<String>,
-    /// values that show what it takes; the tests of the catalogue try them
-    #[serde(default)]
-    pub examples: Vec<Value>,
-    /// what it means
-    pub description: Text,
-}
-
-/// A default under a condition.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DefaultWhen {
-    /// condition on keys that stand before this one
-    pub when: When,
-    /// the default then
-    pub value: Value,
-}
-
-/// Types of config values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ValueType {
-    /// text
-    String,
-    /// whole number
-    Integer,
-    /// number
-    Number,
-    /// true or false
-    Boolean,
-    /// list of whole numbers
-    Integers,
-    /// list of texts; `choices`, `pattern` and `format` hold for each
-    Strings,
-}
-
-/// What a text means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// IPv4 network in CIDR notation
-    Cidr,
-    /// IPv4 network of a VCN: /16 to /28
-    VcnCidr,
 }
 
 /// How a name is made that OCI restricts.

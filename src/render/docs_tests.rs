@@ -40,6 +40,10 @@ fn default(schema: &ConfigKey) -> String {
 fn section(service: &Service) -> String {
     let Text { ja, en } = &service.names;
     let mut text = format!("\n## {}\n\n{ja} / {en}\n\n{}\n\n{}\n", service.service_type, service.description.ja, service.description.en);
+    if !service.aliases.is_empty() {
+        let words: Vec<String> = service.aliases.iter().map(|word| format!("`{word}`")).collect();
+        text.push_str(&format!("\n別の呼び方 / also called: {}\n", words.join(", ")));
+    }
     if service.config.iter().next().is_some() {
         text.push_str("\n| key | values | default | 説明 | meaning |\n|---|---|---|---|---|\n");
     }
@@ -56,6 +60,10 @@ fn section(service: &Service) -> String {
         .collect();
     if !said.is_empty() {
         text.push_str(&format!("\n接続 / connections: {}\n", said.join(" · ")));
+    }
+    let read: Vec<String> = service.read_as.iter().map(|(word, types)| format!("`{word}` → {}", types.join(", "))).collect();
+    if !read.is_empty() {
+        text.push_str(&format!("\nここに向く接続の読み替え / connections to it that are read otherwise: {}\n", read.join(" · ")));
     }
     for over in &service.requires {
         text.push_str(&format!("\n要る接続 / required: `{}` → {}\n", over.types.join(", "), over.with.join(", ")));

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::network::{Network, Peer, Route};
+use super::network::{Host, Network, Peer, Route};
 use super::tree::{Arg, DEPENDS_ON, HOME, LIFECYCLE, Mode, PROVIDER, Reference, Resource, Tree};
 use crate::catalog::Catalog;
 use crate::catalog::mapping::{
@@ -421,13 +421,17 @@ pub fn peer(peer: &Peer) -> Arg {
         Peer::Cidr(cidr) => cidr.as_str().into(),
         Peer::Services => Reference::new("data", &["oci_core_services", ALL_SERVICES, "services[0]", "cidr_block"]).into(),
         Peer::Nsg(label) => Reference::new("oci_core_network_security_group", &[label, "id"]).into(),
+        Peer::Host(Host { resource_type, label, attribute }) => {
+            let address = Reference::new(resource_type, &[label, attribute]).into();
+            Arg::Expression(r#"format("%s/32", address)"#.to_owned(), vec![("address".to_owned(), address)])
+        }
     }
 }
 
 /// Its type, as routes and rules spell it.
 pub fn peer_type(peer: &Peer) -> &'static str {
     match peer {
-        Peer::Cidr(_) => "CIDR_BLOCK",
+        Peer::Cidr(_) | Peer::Host(_) => "CIDR_BLOCK",
         Peer::Services => "SERVICE_CIDR_BLOCK",
         Peer::Nsg(_) => "NETWORK_SECURITY_GROUP",
     }

@@ -24,6 +24,7 @@ use crate::api::condition::clip;
 use crate::api::design::{Component, Connection, Counts, DesignSpec, Finding, Findings, Policy, Severity, Target};
 use crate::api::session::Language;
 use crate::api::{API_VERSION, Design, Session};
+use crate::validator::finding::most_telling;
 use crate::validator::{Defaults, Verdict};
 
 /// How many findings an answer lists; the counts are always whole.
@@ -126,9 +127,7 @@ pub struct FindingsView {
 impl FindingsView {
     pub(super) fn of(findings: &[Finding], limit: usize) -> Self {
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-        let mut items: Vec<&Finding> = findings.iter().collect();
-        items.sort_by_key(|finding| finding.severity);
-        let items = items.into_iter().take(limit).map(bounded).collect();
+        let items = most_telling(findings.to_vec(), limit).iter().map(bounded).collect();
         FindingsView { errors: count(Severity::Error), warnings: count(Severity::Warning), infos: count(Severity::Info), items }
     }
     /// The same from a status, whose counts are of more findings than it lists.

@@ -257,7 +257,11 @@ impl Checker {
             && let Ok(regex) = regex::Regex::new(pattern)
             && !regex.is_match(text)
         {
-            self.add(path, Text::BadPattern, &[("pattern", pattern)], Some(&Value::from(text)));
+            let hint = say(self.language, Text::HintId, &[]);
+            let problem = self.add(path, Text::BadPattern, &[("pattern", pattern)], Some(&Value::from(text)));
+            if path.ends_with(".id") || path.ends_with(".new_id") {
+                problem.hint = Some(hint);
+            }
         }
     }
 

@@ -103,6 +103,8 @@ pub struct Problem {
 
 /// How many problems one answer lists: enough to mend a design in one go, few enough for 2,000 tokens.
 pub(crate) const PROBLEM_LIMIT: usize = 20;
+/// A list of allowed values that is longer is told once in an answer.
+const LONG_LIST: usize = 8;
 /// And how many bytes they may take: about 1,500 tokens. The first problem is always told.
 const PROBLEM_BYTES: usize = 6_000;
 
@@ -138,6 +140,14 @@ impl Error {
     /// Several problems under one code; the message is the first one, the details list up to [`PROBLEM_LIMIT`].
     pub fn problems(code: Code, language: Language, mut problems: Vec<Problem>) -> Self {
         let total = problems.len();
+        // A long list of what is allowed is said once: the room is for the other problems.
+        let mut lists: Vec<Vec<String>> = Vec::new();
+        for problem in problems.iter_mut().filter(|problem| problem.allowed.len() > LONG_LIST) {
+            match lists.contains(&problem.allowed) {
+                true => problem.allowed.clear(),
+                false => lists.push(problem.allowed.clone()),
+            }
+        }
         let mut bytes = 0;
         let fitting = problems.iter().take(PROBLEM_LIMIT).take_while(|problem| {
             let first = bytes == 0;

@@ -8,6 +8,7 @@ use super::export::{Body, What};
 use super::text::{Text, say};
 use crate::api::{Design, Session};
 use crate::render::export::{self, Subject};
+use crate::validator::reading::read;
 
 /// Makes something of a design as the documents and the judge have it now.
 fn with_subject<T>(services: &Services, session: &Session, design: &Design, make: impl FnOnce(&Subject<'_>) -> T) -> T {
@@ -15,11 +16,12 @@ fn with_subject<T>(services: &Services, session: &Session, design: &Design, make
     let verdict = services.verdict(&design.spec, language);
     let parts = services.parts();
     let catalog = parts.catalog.get();
+    let (spec, _) = read(&design.spec, &catalog);
     make(&Subject {
         title: &session.spec.title,
         language,
         hearing: session.spec.hearing.as_ref(),
-        spec: &design.spec,
+        spec: &spec,
         status: design.status.as_ref(),
         region: &parts.settings.region,
         verdict: &verdict,

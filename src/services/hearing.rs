@@ -23,6 +23,7 @@ use crate::api::condition::clip;
 use crate::api::design::{DesignSpec, Finding, Severity};
 use crate::api::session::{Answer, Hearing, Language};
 use crate::catalog::questions::{AnswerKind, Category, Question, Questions};
+use crate::validator::reading::read;
 
 /// Arguments of save_answers.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default)]
@@ -272,7 +273,9 @@ impl Services {
     pub(super) fn suggestions(&self, session: &Session, spec: &DesignSpec) -> (Vec<Finding>, Vec<SuggestionView>) {
         let language = session.spec.language;
         let answers: BTreeMap<&str, &str> = session.spec.answers.iter().map(|(id, answer)| (id.as_str(), answer.value.as_str())).collect();
-        let suggested = self.questions().suggest(&answers, &spec.components, &self.parts().catalog.get());
+        let catalog = self.parts().catalog.get();
+        let (spec, _) = read(spec, &catalog);
+        let suggested = self.questions().suggest(&answers, &spec.components, &catalog);
         let pairs = suggested.into_iter().map(|found| {
             let (rule, component) = (found.rule, found.component);
             let id = format!("{}.{component}", rule.id);

@@ -174,6 +174,7 @@ texts! {
     HintConfirm { en: "Ask the person, then pass confirm: \"{session}\".", ja: "利用者に確認してから confirm: \"{session}\" を指定してください。" }
     HintCopySha { en: "Copy plan.plan_sha256 of get_plan or get_status, all 64 digits.", ja: "get_plan または get_status の plan_sha256 を64桁すべてコピーしてください。" }
     HintUseAllowed { en: "Use one of: {allowed}.", ja: "次のいずれかを使ってください: {allowed}。" }
+    HintId { en: "An id is ASCII letters, digits, _ and -; text in any language belongs into display_name.", ja: "id は ASCII の英数字と _ と - です。ほかの文字は display_name に書いてください。" }
     HintFields { en: "Known fields: {allowed}.", ja: "使える項目: {allowed}。" }
     HintSplit { en: "Split the design over several sessions.", ja: "設計を複数のセッションに分けてください。" }
     HintDropCursor { en: "Call the tool again without cursor.", ja: "cursor を付けずにもう一度呼んでください。" }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::ValidatedComponent;
 use super::finding::{Findings, both, did_you_mean, quoted};
-use super::labels;
+use super::instead::instead;
+use super::{ValidatedComponent, labels, values};
 use crate::api::design::{Component, DesignSpec};
 use crate::catalog::service::{Config, ConfigKey, Format, Service, ValueType};
 use crate::catalog::{Catalog, has_type};
@@ -31,7 +31,8 @@ pub(super) fn components(spec: &DesignSpec, catalog: &Catalog, findings: &mut Fi
             id: component.id.clone(),
             label,
             service_type: component.service_type.clone(),
-            display_name: component.display_name.clone().unwrap_or_else(|| component.id.clone()),
+            // Models write an empty name for one that they do not know.
+            display_name: component.display_name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| component.id.clone()),
             config,
         });
     }
@@ -43,23 +44,7 @@ fn path(component: &Component, key: &str) -> String {
 }
 
 fn config(component: &Component, service: &Service, catalog: &Catalog, findings: &mut Findings) -> Config {
-    let mut given: BTreeMap<&str, &Value> = BTreeMap::new();
-    for (name, value) in &component.config {
-        match service.key(name) {
-            None => unknown_key(component, service, name, findings),
-            Some((key, _)) if given.contains_key(key) => {
-                let text = both(format!("{key} が別名でも与えられています"), format!("{key} is also given by another name"));
-                findings.error("config.given-twice", path(component, name), text).add();
-            }
-            // null means "not given": models write it for what they do not know
-            Some(_) if value.is_null() => {}
-            // what must be said is not said by an empty list
-            Some((_, schema)) if schema.required && value.as_array().is_some_and(Vec::is_empty) => {}
-            Some((key, _)) => {
-                given.insert(key, value);
-            }
-        }
-    }
+    let given = given(component, service, catalog, findings);
     let mut config = Config::new();
     for (key, schema) in service.config.iter() {
         match given.get(key) {
@@ -87,13 +72,64 @@ fn config(component: &Component, service: &Service, catalog: &Catalog, findings:
     config
 }
 
+/// What the person gave, by the catalogue's names and in the types of its keys.
+fn given<'s>(component: &Component, service: &'s Service, catalog: &Catalog, findings: &mut Findings) -> BTreeMap<&'s str, Value> {
+    let mut given: BTreeMap<&str, (&str, Value)> = BTreeMap::new();
+    let mut parts: BTreeMap<&str, BTreeMap<&str, &Value>> = BTreeMap::new();
+    for (name, value) in &component.config {
+        let Some((key, schema)) = service.key(name) else {
+            match values::whole_of(service, name) {
+                Some(_) if value.is_null() => {}
+                Some(whole) => {
+                    parts.entry(whole).or_default().insert(name, value);
+                }
+                None => unknown_key(component, service, name, findings),
+            }
+            continue;
+        };
+        // null means "not given": models write it for what they do not know; what must be said is not said by an empty list
+        if value.is_null() || schema.required && value.as_array().is_some_and(Vec::is_empty) {
+            continue;
+        }
+        let value = values::read(schema, value, catalog);
+        match given.get(key) {
+            None => {
+                given.insert(key, (name, value));
+            }
+            // The same said twice is said.
+            Some((_, other)) if *other == value => {}
+            Some((first, other)) => {
+                let (one, two) = (quoted(&plain(other)), quoted(&plain(&value)));
+                let text = both(
+                    format!("{first} ({one}) と {name} ({two}) は同じ設定です"),
+                    format!("{first} ({one}) and {name} ({two}) are one setting"),
+                );
+                let advice = both(format!("{key} だけにしてください"), format!("keep {key} alone"));
+                findings.error("config.given-twice", path(component, name), text).advise(advice).add();
+            }
+        }
+    }
+    let mut given: BTreeMap<&str, Value> = given.into_iter().map(|(key, (_, value))| (key, value)).collect();
+    for (key, parts) in parts {
+        let Some(schema) = service.config.get(key) else { continue };
+        let value = values::with_parts(schema, given.get(key), &parts);
+        given.insert(key, value);
+    }
+    given
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn unknown_key(component: &Component, service: &Service, name: &str, findings: &mut Findings) {
     let keys: Vec<&str> = service.config.iter().map(|(key, _)| key).collect();
     let (written, of) = (quoted(name), &service.service_type);
     let text = both(format!("{of} に設定 {written} はありません"), format!("{of} has no config key {written}"));
-    let advice = match did_you_mean(name, keys.iter().copied()) {
-        Some(near) => both(format!("{near} のことですか"), format!("did you mean {near}?")),
-        None => both("カタログにある設定だけが使えます", "only the keys of the catalogue can be used"),
+    let advice = match (instead(service, name), did_you_mean(name, keys.iter().copied())) {
+        (Some(instead), _) => instead,
+        (None, Some(near)) => both(format!("{near} のことですか"), format!("did you mean {near}?")),
+        (None, None) => both("カタログにある設定だけが使えます", "only the keys of the catalogue can be used"),
     };
     let path = format!("components[{}].config.{}", component.id, name.chars().take(64).filter(|c| !c.is_control()).collect::<String>());
     findings.error("config.unknown-key", path, text).advise(advice).allow(keys).add();
@@ -103,7 +139,7 @@ fn shown(values: &[Value]) -> Vec<String> {
     values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
 }
 
-/// The typed value. Choices are matched exactly first and without case second (`PRIVATE` is `private`): people write both.
+/// The value past the gate. Choices are matched exactly first and by their other spellings second: people write both.
 fn value_of(
     component: &Component,
     key: &str,
@@ -133,16 +169,12 @@ fn value_of(
     texts.into_iter().all(|text| is_well_formed(key, schema, text, &path, catalog, findings)).then_some(value)
 }
 
-/// The value, or one member of a list, in the letter case of its choice.
+/// The value, or one member of a list, in the spelling of its choice.
 fn chosen(key: &str, schema: &ConfigKey, value: &Value, path: &str, findings: &mut Findings) -> Option<Value> {
     if schema.choices.is_empty() || schema.choices.contains(value) {
         return Some(value.clone());
     }
-    let near = schema.choices.iter().find(|choice| match (choice.as_str(), value.as_str()) {
-        (Some(choice), Some(text)) => choice.eq_ignore_ascii_case(text.trim()),
-        _ => false,
-    });
-    if let Some(near) = near {
+    if let Some(near) = values::choice(schema, value) {
         return Some(near.clone());
     }
     let written = quoted(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));

@@ -6,10 +6,11 @@ use super::ValidatedComponent;
 use super::finding::{Both, Findings, both};
 use crate::api::design::{Component, Connection, DesignSpec};
 use crate::catalog::Catalog;
-use crate::catalog::service::NetworkRole;
+use crate::catalog::service::{NetworkRole, Service};
 
 struct Looked<'a> {
     given: &'a Component,
+    service: &'a Service,
     component: &'a ValidatedComponent,
     /// the subnet it is deployed in, and whether that is public
     subnet: Option<(&'a ValidatedComponent, bool)>,
@@ -22,7 +23,8 @@ impl Looked<'_> {
         self.component.config.get(key) == Some(&value.into())
     }
     fn said(&self, key: &str) -> bool {
-        self.given.config.get(key).is_some_and(|value| !value.is_null())
+        let names = |name: &str| self.service.key(name).is_some_and(|(real, _)| real == key);
+        self.given.config.iter().any(|(name, value)| !value.is_null() && names(name))
     }
     fn path(&self, key: &str) -> String {
         format!("components[{}].config.{key}", self.component.id)
@@ -39,12 +41,13 @@ pub(super) fn check(
 ) {
     for component in components {
         let Some(given) = spec.components.iter().find(|c| c.id == component.id) else { continue };
+        let Some(service) = catalog.service(&component.service_type) else { continue };
         let deployed: Vec<&Connection> =
             connections.iter().filter(|c| c.source_id == component.id && c.connection_type == "deployed_in").collect();
         let subnet = deployed.iter().find_map(|c| components.iter().find(|other| other.id == c.target_id));
         let subnet = subnet.filter(|s| catalog.service(&s.service_type).and_then(|s| s.network) == Some(NetworkRole::Subnet));
         let subnet = subnet.map(|s| (s, s.config.get("prohibit_public_ip") != Some(&Value::Bool(true))));
-        let looked = Looked { given, component, subnet, deployed: !deployed.is_empty() };
+        let looked = Looked { given, service, component, subnet, deployed: !deployed.is_empty() };
         public_address(&looked, findings);
         public_endpoint(&looked, findings);
         free_tier(&looked, findings);
@@ -87,9 +90,10 @@ fn public_address(looked: &Looked<'_>, findings: &mut Findings) {
     }
 }
 
-/// A public endpoint stands in no subnet.
+/// A public endpoint that stands in no subnet, as that of a database. One of a gateway or a cluster does.
 fn public_endpoint(looked: &Looked<'_>, findings: &mut Findings) {
-    if !(looked.is("endpoint_type", "public") && looked.deployed) {
+    let stands = looked.service.placement.as_ref().is_none_or(|placement| placement.when.holds(&looked.component.config, None));
+    if stands || !(looked.is("endpoint_type", "public") && looked.deployed) {
         return;
     }
     let said = looked.said("endpoint_type") || looked.is("is_free_tier", true);

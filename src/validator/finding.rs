@@ -1,5 +1,7 @@
 //! Making findings: both languages stand side by side, so that neither can be forgotten.
 
+use std::collections::BTreeMap;
+
 use crate::api::design::{Finding, Severity};
 use crate::api::session::Language;
 
@@ -86,6 +88,25 @@ impl Draft<'_> {
     }
 }
 
+/// The findings that a bounded list shows: errors first. Where not all fit, every rule speaks once before any speaks twice,
+/// because fifty notes about names would hide the one about the network.
+pub fn most_telling(mut findings: Vec<Finding>, limit: usize) -> Vec<Finding> {
+    findings.sort_by_key(|finding| finding.severity);
+    if findings.len() <= limit {
+        return findings;
+    }
+    let mut spoken: BTreeMap<String, usize> = BTreeMap::new();
+    let mut turns: Vec<(Severity, usize, Finding)> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        let count = spoken.entry(finding.rule.clone()).or_default();
+        let turn = *count;
+        *count += 1;
+        turns.push((finding.severity, turn, finding));
+    }
+    turns.sort_by_key(|(severity, turn, _)| (*severity, *turn));
+    turns.into_iter().map(|(_, _, finding)| finding).take(limit).collect()
+}
+
 /// The nearest of `candidates` to what was written, if it is near enough to be meant (at most a third of it differs).
 pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
@@ -116,4 +137,28 @@ pub fn quoted(text: &str) -> String {
         shown.push('…');
     }
     format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bounded_list_lets_every_rule_speak_once_before_any_speaks_twice() {
+        let finding = |rule: &str, severity, path: usize| Finding {
+            rule: rule.to_owned(),
+            severity,
+            path: path.to_string(),
+            message: String::new(),
+            recommendation: None,
+            allowed: Vec::new(),
+        };
+        let mut all: Vec<Finding> = (0..60).map(|at| finding("naming.changed", Severity::Info, at)).collect();
+        all.push(finding("network.completed", Severity::Info, 60));
+        all.push(finding("structure.id", Severity::Error, 61));
+        let shown = |limit| most_telling(all.clone(), limit).into_iter().map(|f| f.path).collect::<Vec<_>>();
+        assert_eq!(shown(4), ["61", "0", "60", "1"], "the error, each rule once, then again");
+        assert_eq!(shown(100)[..2], ["61".to_owned(), "0".to_owned()], "what fits stays in its order");
+        assert_eq!(shown(100).last(), Some(&"60".to_owned()));
+    }
 }

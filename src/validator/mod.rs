@@ -10,12 +10,16 @@ mod connections;
 mod contradictions;
 mod cidr;
 pub mod finding;
+mod implied;
+mod instead;
 pub mod labels;
+pub mod reading;
 mod requires;
 pub mod rules;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -110,9 +114,13 @@ impl ValidatedDesign {
 /// would be built. Rules are not asked about a design whose parts cannot be relied on.
 pub fn validate(spec: &DesignSpec, catalog: &Catalog, rules: &Rules, defaults: &Defaults) -> Verdict {
     let mut findings = Findings::new(defaults.language);
+    let (read, readings) = reading::read(spec, catalog);
+    let spec = &*read;
     structure::check(spec, catalog, defaults, &mut findings);
-    let components = config::components(spec, catalog, &mut findings);
-    let connections = connections::check(spec, catalog, &mut findings);
+    let mut components = config::components(spec, catalog, &mut findings);
+    let mut connections = connections::check(spec, catalog, &mut findings);
+    reading::tell(readings, &mut findings);
+    implied::attachments(catalog, &mut components, &mut connections, &mut findings);
     requires::check(catalog, &components, &connections, &mut findings);
     cidr::check(spec, catalog, &components, &connections, &mut findings);
     contradictions::check(spec, catalog, &components, &connections, &mut findings);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Defaults;
 use super::finding::{Findings, both, did_you_mean, quoted};
+use super::instead::instead_of_type;
 use super::labels;
 use crate::api::design::{Component, DesignSpec, MAX_COMPONENTS, MAX_CONNECTIONS, MAX_FILES_BYTES, Target};
 use crate::catalog::Catalog;
@@ -79,9 +80,10 @@ fn service_type(component: &Component, catalog: &Catalog, findings: &mut Finding
     let name = quoted(&component.service_type);
     let text = both(format!("サービス種別 {name} はカタログにありません"), format!("service type {name} is not in the catalogue"));
     let near = did_you_mean(&component.service_type, types.iter().copied());
-    let advice = match near {
-        Some(near) => both(format!("{near} のことですか"), format!("did you mean {near}?")),
-        None => both(
+    let advice = match (instead_of_type(&component.service_type), near) {
+        (Some(instead), _) => instead,
+        (None, Some(near)) => both(format!("{near} のことですか"), format!("did you mean {near}?")),
+        (None, None) => both(
             "カタログにある種別から選んでください(list_catalog の kind: services)",
             "choose a type of the catalogue (list_catalog with kind: services)",
         ),
@@ -100,8 +102,6 @@ fn display_name(component: &Component, findings: &mut Findings) {
     }
     if name.chars().count() > 255 {
         findings.error("structure.name-length", path, both("表示名は 255 文字までです", "a display name has at most 255 characters")).add();
-    } else if name.trim().is_empty() {
-        findings.error("structure.name-empty", path, both("表示名が空です", "the display name is empty")).add();
     }
 }
 

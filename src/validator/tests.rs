@@ -33,6 +33,14 @@ fn every_wrong_component_is_one_finding_with_path_and_what_is_allowed() {
             "components[x].serviceType",
             "did you mean compute?",
         ),
+        (json!({"id": "x", "service_type": "VPN", "config": {}}), "structure.unknown-type", "components[x].serviceType", "remote_cidrs"),
+        (json!({"id": "x", "service_type": "database", "config": {}}), "structure.unknown-type", "components[x].serviceType", "mysql"),
+        (
+            json!({"id": "x", "service_type": "compute", "config": {"subnet_id": "app"}}),
+            "config.unknown-key",
+            "components[x].config.subnet_id",
+            "deployed_in",
+        ),
         (
             json!({"id": "x", "service_type": "compute", "config": {"shap": "a"}}),
             "config.unknown-key",
@@ -54,10 +62,10 @@ fn every_wrong_component_is_one_finding_with_path_and_what_is_allowed() {
             "",
         ),
         (
-            json!({"id": "x", "service_type": "compute", "config": {"memory": 8, "memory_in_gbs": 8}}),
+            json!({"id": "x", "service_type": "compute", "config": {"memory": 8, "memory_in_gbs": 16}}),
             "config.given-twice",
             "components[x].config.memory_in_gbs",
-            "",
+            "keep memory_in_gbs alone",
         ),
         (
             json!({"id": "x", "service_type": "compute", "config": {"ssh_public_key": "$(rm -rf)"}}),
@@ -178,7 +186,9 @@ fn every_wrong_connection_is_a_finding() {
         (vec![link("vm", "vm", "http")], "structure.self-connection", "connections[0]"),
         (vec![link("vm", "vcn", "deployed_in"), link("vm", "vcn", "deployed_in")], "structure.duplicate-connection", "connections[1]"),
         (vec![link("vm", "adb", "deployed_in")], "structure.connection-type", "connections[0].connectionType"),
-        (vec![link("vcn", "vm", "deployed_in")], "structure.connection-type", "connections[0].connectionType"),
+        (vec![link("internet", "vm", "https")], "structure.dangling-connection", "connections[0].sourceId"),
+        (vec![link("vcn", "vm", "deployed_in")], "reading.other-words", "connections[0]"),
+        (vec![link("vcn", "vm", "https")], "structure.connection-type", "connections[0].connectionType"),
         (vec![link("vm", "pub", "deployed_in"), link("vm", "priv", "deployed_in")], "structure.deployed-twice", "components[vm]"),
         (vec![link("web", "priv", "deployed_in")], "contradiction.public-ip", "components[web].config.assign_public_ip"),
         (vec![link("quiet", "pub", "deployed_in")], "contradiction.no-way-out", "components[quiet].config.assign_public_ip"),
@@ -230,14 +240,46 @@ fn what_a_component_cannot_be_made_without_and_what_it_takes_one_of_is_said() {
 #[test]
 fn a_wrong_pair_says_what_is_allowed_and_a_turned_one_says_so() {
     let all = components(json!([{"id": "adb", "service_type": "adb", "config": {}}]));
-    let wrong = findings(&all, json!([{"source_id": "vm", "target_id": "adb", "connection_type": "https"}]));
-    assert_eq!(
-        found(&wrong, "structure.connection-type", "connections[0].connectionType").allowed,
-        ["private_endpoint", "public", "service_gateway"]
-    );
+    let wrong = findings(&all, json!([{"source_id": "vm", "target_id": "adb", "connection_type": "uses"}]));
+    let finding = found(&wrong, "structure.connection-type", "connections[0].connectionType");
+    assert_eq!(finding.allowed, ["https", "private_endpoint", "public", "service_gateway"]);
+    let advice = finding.recommendation.clone().unwrap();
+    assert!(advice.contains("private_endpoint (from inside the VCN)"), "one call is enough to choose: {advice}");
     let turned = findings(&all, json!([{"source_id": "adb", "target_id": "vm", "connection_type": "private_endpoint"}]));
     let advice = found(&turned, "structure.connection-type", "connections[0].connectionType").recommendation.clone().unwrap();
     assert!(advice.contains("compute to adb"), "{advice}");
+}
+
+#[test]
+fn a_public_gateway_or_cluster_in_a_subnet_is_no_contradiction() {
+    let all = components(json!([
+        {"id": "sub", "service_type": "subnet", "config": {"cidr_block": "10.0.0.0/24"}},
+        {"id": "api", "service_type": "apigateway", "config": {"endpoint_type": "public"}},
+        {"id": "k", "service_type": "oke", "config": {"endpoint_type": "public"}},
+    ]));
+    let links = ["api", "k"].map(|id| json!({"source_id": id, "target_id": "sub", "connection_type": "deployed_in"}));
+    let findings = findings(&all, json!(links));
+    assert!(findings.iter().all(|f| f.rule != "contradiction.endpoint"), "both do stand in it: {findings:#?}");
+}
+
+#[test]
+fn what_is_never_connected_says_why_and_what_to_connect_instead() {
+    let all = components(json!([
+        {"id": "igw", "service_type": "internet_gateway", "config": {}},
+        {"id": "sub", "service_type": "subnet", "config": {}},
+        {"id": "bucket", "service_type": "objectstorage", "config": {}},
+    ]));
+    let rows = [
+        ("vm", "public", "igw", "by the route table of its subnet"),
+        ("igw", "public", "vm", "led to by routes_to"),
+        ("bucket", "deployed_in", "sub", "stands in no subnet"),
+        ("bucket", "http", "sub", "these two are never connected"),
+    ];
+    for (source, kind, target, advice) in rows {
+        let found_ = findings(&all, json!([{"source_id": source, "target_id": target, "connection_type": kind}]));
+        let finding = found(&found_, "structure.connection-type", "connections[0].connectionType");
+        assert!(finding.recommendation.as_deref().unwrap_or_default().contains(advice), "{source} {kind} {target}: {finding:?}");
+    }
 }
 
 #[test]
@@ -285,7 +327,7 @@ fn messages_come_in_the_language_of_the_session() {
 #[test]
 fn defaults_fill_in_and_case_and_whole_floats_are_mended() {
     let verdict = judge(&spec(&json!({"components": [
-        {"id": "free", "service_type": "adb", "config": {"is_free_tier": true}},
+        {"id": "free", "service_type": "adb", "display_name": " ", "config": {"is_free_tier": true}},
         {"id": "paid", "service_type": "adb", "config": {"endpoint_type": "PUBLIC", "cpu_core_count": 2.0, "db_name": null}},
     ], "connections": []})));
     let design = verdict.design.unwrap();
@@ -294,6 +336,7 @@ fn defaults_fill_in_and_case_and_whole_floats_are_mended() {
     assert_eq!(config(1, "endpoint_type"), Some(json!("public")));
     assert_eq!(config(1, "cpu_core_count"), Some(json!(2)));
     assert_eq!(config(1, "db_name"), None);
+    assert_eq!(design.components[0].display_name, "free", "an empty name is none");
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct ToolError {
     pub code: String,
     /// message and hint
     pub message: String,
+    /// its details, such as every problem of a design
+    pub details: Value,
 }
 
 /// A connected host.
@@ -38,6 +40,7 @@ impl Agent {
                 tool: "connect",
                 code: "transport".to_owned(),
                 message: chain(&error),
+                details: Value::Null,
             })?;
         Ok(Agent { service })
     }
@@ -64,7 +67,7 @@ impl Agent {
         };
         if result.is_error == Some(true) {
             let (code, message) = facts::error(&answer);
-            return Err(ToolError { tool, code, message });
+            return Err(ToolError { tool, code, message, details: answer["details"].clone() });
         }
         Ok(answer)
     }
@@ -75,5 +78,5 @@ impl Agent {
 }
 
 fn transport(tool: &'static str, error: &rmcp::ServiceError) -> ToolError {
-    ToolError { tool, code: "transport".to_owned(), message: chain(error) }
+    ToolError { tool, code: "transport".to_owned(), message: chain(error), details: Value::Null }
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::agent::ToolError;
 use super::facts::{self, PlanSeen};
 use super::story::Story;
 use super::words::Line;
 use crate::cli::client::As;
-use crate::cli::expect::{Expectation, Flag, PartialFailure, World};
+use crate::cli::expect::{Expectation, Flag, PartialFailure, Refusal, World};
 
 /// An error that no retry mends: what a tenancy answers when a quota is used up.
 const STATUS: u16 = 400;
@@ -18,7 +19,11 @@ const CODE: &str = "LimitExceeded";
 
 /// How many headings the act has for this file.
 pub(super) fn steps(file: &Value) -> usize {
-    let fails = Expectation::of(file).ok().flatten().and_then(|expectation| expectation.partial_failure().ok().flatten());
+    let expectation = Expectation::of(file).ok().flatten();
+    if expectation.is_some_and(|expectation| expectation.refusal().is_some()) {
+        return 2;
+    }
+    let fails = expectation.and_then(|expectation| expectation.partial_failure().ok().flatten());
     4 + usize::from(fails.is_some())
 }
 
@@ -26,6 +31,12 @@ impl Story<'_> {
     /// Plays a design file.
     pub(super) async fn expected(&mut self, file: &Value) -> Result<(), String> {
         let expectation = Expectation::of(file)?.ok_or_else(|| "the file has no `expect`".to_owned())?;
+        self.show.unchecked.extend(expectation.unknown());
+        if let Some(refusal) = expectation.refusal() {
+            self.refused(file, refusal).await?;
+            self.show.step(Line::StepFileGone);
+            return self.goodbye().await;
+        }
         self.hear_and_save(file).await?;
         let (mut plan, rendered) = self.planned(expectation).await?;
         if let Some(fails) = expectation.partial_failure()? {
@@ -40,16 +51,49 @@ impl Story<'_> {
     async fn hear_and_save(&mut self, file: &Value) -> Result<(), String> {
         self.show.step(Line::StepFile);
         self.open(file["name"].as_str().unwrap_or("galley demo")).await?;
-        if let Some(arguments) = facts::save_answers(&self.session, file) {
-            let answers = arguments["answers"].as_object().map_or(0, serde_json::Map::len);
-            self.call("save_answers", arguments).await?;
-            let heard = self.call("complete_hearing", facts::complete_hearing(&self.session)).await?;
-            let (requirements, constraints) = facts::heard(&heard).map_err(|problem| self.missing("complete_hearing", &problem))?;
-            self.show.check(Line::Heard, &[("answers", &answers), ("requirements", &requirements), ("constraints", &constraints)]);
-        }
+        self.hear(file).await?;
         let found = self.save(file).await?;
         self.show.check(Line::NoErrors, &[("errors", &found.errors), ("warnings", &found.warnings), ("infos", &found.infos)]);
         Ok(())
+    }
+
+    /// The answers of the file. A file may know less than a hearing asks: the design is played all the same.
+    async fn hear(&mut self, file: &Value) -> Result<(), String> {
+        let Some(arguments) = facts::save_answers(&self.session, file) else { return Ok(()) };
+        let answers = arguments["answers"].as_object().map_or(0, serde_json::Map::len);
+        let saved = self.ask("save_answers", arguments).await;
+        let heard = match saved {
+            Ok(_) => self.ask("complete_hearing", facts::complete_hearing(&self.session)).await,
+            Err(refused) => Err(refused),
+        };
+        match heard {
+            Ok(heard) => {
+                let (requirements, constraints) = facts::heard(&heard).map_err(|problem| self.missing("complete_hearing", &problem))?;
+                self.show.check(Line::Heard, &[("answers", &answers), ("requirements", &requirements), ("constraints", &constraints)]);
+            }
+            Err(ToolError { code, message, .. }) if !matches!(code.as_str(), "transport" | "internal") => {
+                self.show.note(&self.show.words(Line::NotHeard, &[("problem", &message)]));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// A design that must not be saved, and the answer that says why.
+    async fn refused(&mut self, file: &Value, refusal: Refusal<'_>) -> Result<(), String> {
+        self.show.step(Line::StepRefused);
+        self.open(file["name"].as_str().unwrap_or("galley demo")).await?;
+        self.hear(file).await?;
+        let Err(error) = self.ask("save_architecture", facts::save_architecture(&self.session, file)).await else {
+            return Err(self.show.words(Line::NotRefused, &[]));
+        };
+        let facts = refusal.check(&error.code, &error.details).map_err(|problems| problems.join("; "))?;
+        facts.iter().for_each(|what| self.show.check(Line::Refused, &[("what", what)]));
+        for problem in super::facts::problems(&error.details) {
+            self.show.note(&self.show.words(Line::RefusedProblem, &[("problem", &problem)]));
+        }
+        let there = self.document().await?.is_some();
+        self.same("a document of the refused design", there, false)
     }
 
     /// A plan, and what Terraform reads: as expected, and the cloud still empty.
@@ -59,7 +103,7 @@ impl Story<'_> {
         let plan = self.next_plan(None).await?;
         // the answer of save_architecture holds the first findings only; the status has more
         let findings = self.document().await?.and_then(|design| design.status).and_then(|status| status.findings).unwrap_or_default();
-        let flags: Vec<Flag> = findings.items.into_iter().map(|finding| Flag { rule: finding.rule, path: finding.path }).collect();
+        let flags: Vec<Flag> = findings.items.into_iter().map(Flag::from).collect();
         for what in expectation.flagged(&flags).map_err(|problems| problems.join("; "))? {
             self.show.check(Line::Flagged, &[("what", &what)]);
         }

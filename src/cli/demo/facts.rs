@@ -20,17 +20,25 @@ pub fn create_session(title: &str, language: &str) -> Value {
 
 /// Arguments of `save_architecture`.
 pub fn save_architecture(session: &str, architecture: &Value) -> Value {
-    json!({ "session_id": session, "components": architecture["components"], "connections": architecture["connections"] })
+    let mut arguments = json!({ "session_id": session });
+    for member in ["components", "connections", "region", "compartment_id", "variables"] {
+        if !architecture[member].is_null() {
+            arguments[member] = architecture[member].clone();
+        }
+    }
+    arguments
 }
 
-/// Arguments of `save_answers`: the answers of a design file by question; None when it has none.
+/// Arguments of `save_answers`: the answers of a design file, a list or by question; None when it has none.
 pub fn save_answers(session: &str, architecture: &Value) -> Option<Value> {
-    let answers: serde_json::Map<String, Value> = architecture["answers"]
-        .as_array()?
-        .iter()
-        .filter_map(|answer| Some((answer["question_id"].as_str()?.to_owned(), answer["value"].clone())))
-        .collect();
-    Some(json!({ "session_id": session, "answers": answers }))
+    let answers: serde_json::Map<String, Value> = match &architecture["answers"] {
+        Value::Array(list) => {
+            list.iter().filter_map(|answer| Some((answer["question_id"].as_str()?.to_owned(), answer["value"].clone()))).collect()
+        }
+        Value::Object(by_question) => by_question.clone(),
+        _ => return None,
+    };
+    (!answers.is_empty()).then(|| json!({ "session_id": session, "answers": answers }))
 }
 
 /// Arguments of `complete_hearing`.
@@ -112,6 +120,16 @@ pub fn session_id(answer: &Value) -> Result<String, String> {
         session_id: String,
     }
     read::<Created>(answer).map(|created| created.session_id)
+}
+
+/// Every problem of a refusal, one sentence each.
+pub fn problems(details: &Value) -> Vec<String> {
+    let text = |problem: &Value, name: &str| problem[name].as_str().map(str::to_owned);
+    let one = |problem: &Value| {
+        let hint = text(problem, "hint").map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{}: {}{hint}", text(problem, "path").unwrap_or_default(), text(problem, "message").unwrap_or_default())
+    };
+    details["problems"].as_array().into_iter().flatten().map(one).collect()
 }
 
 /// Findings with their counts; the list may be shorter than the counts say.

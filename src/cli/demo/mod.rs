@@ -89,12 +89,17 @@ fn acts(design: Option<&Path>, screen: Screen) -> Result<Vec<Act>, Failure> {
         return Ok(vec![Act::Life(read("compute-adb-verify.json", ARCHITECTURE)?), Act::Expected(read("iot-platform-19.json", PLATFORM)?)]);
     };
     let name = path.display().to_string();
-    let file = read(&name, &crate::cli::apply::read(path, screen)?)?;
-    match crate::cli::expect::Expectation::of(&file) {
-        Ok(Some(_)) => Ok(vec![Act::Expected(file)]),
-        Ok(None) => Err(wrong(&name, &"it has no `expect`")),
-        Err(problem) => Err(wrong(&name, &problem)),
+    let mut file = read(&name, &crate::cli::apply::read(path, screen)?)?;
+    if !file["components"].is_array() {
+        return Err(wrong(&name, &"it has no list `components`"));
     }
+    match crate::cli::expect::Expectation::of(&file) {
+        Ok(Some(_)) => {}
+        // What holds of every design is checked all the same.
+        Ok(None) => file["expect"] = serde_json::json!({}),
+        Err(problem) => return Err(wrong(&name, &problem)),
+    }
+    Ok(vec![Act::Expected(file)])
 }
 
 async fn perform(
@@ -132,6 +137,11 @@ async fn perform(
             show::line(&format!("\n{}", screen.paint(Tone::Good, &show.words(Line::Finished, &[("seconds", &show.seconds())]))));
             if kept {
                 show::line(&show.words(Line::Kept, &[("dir", &data_dir.display())]));
+            }
+            if !show.unchecked.is_empty() {
+                let line = show.words(Line::Unchecked, &[("members", &show.unchecked.join(", "))]);
+                show::line(&screen.paint(Tone::Warn, &line));
+                return Ok(Exit::Waits);
             }
             Ok(Exit::Done)
         }

@@ -27,12 +27,14 @@ pub struct Show {
     title: &'static str,
     bar: Option<ProgressBar>,
     last: Option<Progress>,
+    /// what a file expects and nothing here can check
+    pub unchecked: Vec<String>,
 }
 
 impl Show {
     /// Begins to count the seconds.
     pub fn new(screen: Screen, steps: usize) -> Self {
-        Show { screen, started: Instant::now(), steps, step: 0, title: "", bar: None, last: None }
+        Show { screen, started: Instant::now(), steps, step: 0, title: "", bar: None, last: None, unchecked: Vec::new() }
     }
     /// Seconds since the start, one digit.
     pub fn seconds(&self) -> String {

@@ -23,8 +23,10 @@ use crate::cli::text::{Lang, Text};
 
 /// Headings of the first act, the goodbye included.
 pub(super) const STEPS: usize = 9;
-/// Longest wait for one thing. The whole demo takes half of it on a quiet machine.
+/// Longest wait for one thing that does not move. The whole demo takes half of it on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// And for each component of a file: while a plan of a thousand resources is made, nothing moves.
+const PATIENCE_FOR_ONE: Duration = Duration::from_secs(2);
 /// Longest wait of one `get_status`: short, so that a bar moves.
 const LONG_POLL: u64 = 5;
 /// Most changes that are shown as a table.
@@ -55,6 +57,8 @@ pub(super) struct Story<'a> {
     since: Option<String>,
     /// a job that failed on purpose: its failure ends no wait
     pub(super) forgiven: Option<String>,
+    /// longest wait for one thing that does not move
+    patience: Duration,
 }
 
 /// Tells the story. Err: what is untrue, in one line.
@@ -76,7 +80,12 @@ pub async fn tell(
     show.check(Line::Connected, &[("version", &agent.version()), ("tools", &tools.len())]);
     for act in acts {
         let (session, uid) = (String::new(), String::new());
-        let mut story = Story { show: &mut *show, agent: &agent, server, backstage, data_dir, session, uid, since: None, forgiven: None };
+        let components = match act {
+            Act::Life(file) | Act::Expected(file) => file["components"].as_array().map_or(0, Vec::len),
+        };
+        let patience = PATIENCE + PATIENCE_FOR_ONE * u32::try_from(components).unwrap_or(u32::MAX);
+        let mut story =
+            Story { show: &mut *show, agent: &agent, server, backstage, data_dir, session, uid, since: None, forgiven: None, patience };
         match act {
             Act::Life(architecture) => story.life(architecture).await?,
             Act::Expected(file) => story.expected(file).await?,
@@ -103,9 +112,17 @@ impl Story<'_> {
     }
 
     pub(super) async fn call(&self, tool: &'static str, arguments: Value) -> Result<Value, String> {
-        self.agent.call(tool, arguments).await.map_err(|ToolError { tool, code, message }| {
+        self.ask(tool, arguments).await.map_err(|ToolError { tool, code, message, details }| {
+            // the message is the first problem; a person who mends the design needs the others too
+            let others = facts::problems(&details).split_off(1.min(facts::problems(&details).len()));
+            let message = std::iter::once(message).chain(others).collect::<Vec<_>>().join("; ");
             self.show.words(Line::ToolFailed, &[("tool", &tool), ("code", &code), ("message", &message)])
         })
+    }
+
+    /// The same with the tool's own refusal.
+    pub(super) async fn ask(&self, tool: &'static str, arguments: Value) -> Result<Value, ToolError> {
+        self.agent.call(tool, arguments).await
     }
 
     /// `missing("get_plan", "missing field x")`: why an answer cannot be used.
@@ -157,7 +174,8 @@ impl Story<'_> {
 
     /// Long-polls `get_status` until `there`, showing how far a job is.
     pub(super) async fn wait(&mut self, what: &str, there: impl Fn(&Seen) -> bool) -> Result<Seen, String> {
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + self.patience;
+        let mut moved = None;
         loop {
             let answer = self.call("get_status", facts::get_status(&self.session, LONG_POLL, self.since.as_deref())).await?;
             let seen = facts::status(&answer).map_err(|problem| self.missing("get_status", &problem))?;
@@ -173,8 +191,15 @@ impl Story<'_> {
             if let Some(progress) = &seen.progress {
                 self.show.progress(progress);
             }
+            // a large design is waited for as long as it moves
+            let now = seen.progress.as_ref().map(|progress| (progress.step.clone(), progress.done));
+            if now.is_some() && now != moved {
+                (moved, deadline) = (now, Instant::now() + self.patience);
+            }
             if Instant::now() >= deadline {
-                return Err(self.show.words(Line::TooLong, &[("what", &what), ("seconds", &PATIENCE.as_secs()), ("seen", &seen.line())]));
+                return Err(self
+                    .show
+                    .words(Line::TooLong, &[("what", &what), ("seconds", &self.patience.as_secs()), ("seen", &seen.line())]));
             }
             // a server that answers at once although nothing is new must not be hammered
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -264,7 +289,9 @@ impl Story<'_> {
         self.same("connections", document.spec.connections.len(), count("connections"))?;
         self.show.check(Line::Saved, &[("components", &count("components")), ("connections", &count("connections"))]);
         let found = facts::findings(&answer).map_err(|problem| self.missing("save_architecture", &problem))?;
-        self.same("findings of severity error", found.errors, 0)?;
+        let errors: Vec<String> =
+            found.items.iter().filter(|f| f.severity == Severity::Error).map(|f| format!("{}: {}", f.path, f.message)).collect();
+        self.same("findings of severity error", errors, Vec::new())?;
         Ok(found)
     }
 

@@ -506,8 +506,8 @@ fn both_designs_are_played_or_the_one_that_is_named() {
     assert!(matches!(all.as_slice(), [Act::Life(_), Act::Expected(_)]));
     let folder = tempfile::tempdir().unwrap();
     for (why, text, told) in [
-        ("nothing is expected of it", r#"{"components": []}"#.to_owned(), "no `expect`"),
-        ("nobody knows how to check it", r#"{"components": [], "expect": {"colour": 1}}"#.to_owned(), "expect.colour"),
+        ("it is no design", r#"{"expect": {}}"#.to_owned(), "no list `components`"),
+        ("what it expects is no object", r#"{"components": [], "expect": "blue"}"#.to_owned(), "not an object"),
         ("it is no JSON", "{".to_owned(), "design.json"),
     ] {
         let path = folder.path().join("design.json");

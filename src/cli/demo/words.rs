@@ -16,6 +16,7 @@ texts! { Line:
     StepDestroy: "Everything is destroyed, after review", "確認のうえ、すべて削除";
     StepGone: "The session is deleted", "セッションを削除";
     StepFile: "A design from a file that says what it expects: answers, components, findings", "期待値を記したファイルの設計: 回答、コンポーネント、指摘";
+    StepRefused: "A design that has to be refused, and why it is", "拒否されるべき設計と、その理由";
     StepFilePlan: "Its rendered Terraform is exactly what the file expects", "生成された Terraform はファイルの期待値と完全に一致";
     StepSurvive: "A part of the apply fails; a new one is taken at once", "適用の一部が失敗しても、すぐに次の適用を受け付ける";
     StepFileApply: "Applied: the cloud is exactly what the file expects", "適用後、クラウドはファイルの期待値と完全に一致";
@@ -26,6 +27,11 @@ texts! { Line:
     SessionMade: "session {session}", "セッション {session}";
     Saved: "{components} components, {connections} connections saved", "コンポーネント {components} 個、接続 {connections} 本を保存";
     Heard: "{answers} answers: {requirements} requirements and {constraints} constraints", "回答 {answers} 件: 要件 {requirements} 件、制約 {constraints} 件";
+    NotHeard: "the hearing stays open: {problem}", "ヒアリングは未完了のまま進めます: {problem}";
+    Refused: "refused as the file says: {what}", "ファイルの記述どおりに拒否: {what}";
+    RefusedProblem: "told: {problem}", "伝えた内容: {problem}";
+    NotRefused: "the design was saved, but has to be refused", "拒否されるべき設計が保存されました";
+    Unchecked: "not checked, because nothing here knows how: {members}. A person has to look at it", "確かめ方が分からないため未確認: {members}。人が見て確かめてください";
     Flagged: "flagged as the file says: {what}", "ファイルの記述どおりに指摘: {what}";
     ViewRendered: "Terraform", "Terraform";
     ViewCloud: "cloud", "クラウド";

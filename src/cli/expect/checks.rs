@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde_json::Value;
 
+use super::arguments::argued;
+use super::places::{addressed, kind_of_place, placed};
 use super::world::{Part, View, World, is_data, target};
-use super::{Expectation, PartialFailure, components, oke};
+use super::{Expectation, PartialFailure, components, oke, reach};
 
 /// Facts that hold, or every difference.
 pub(super) type Outcome = Result<Vec<String>, Vec<String>>;
 
-const SUBNET: &str = "oci_core_subnet";
+pub(super) const SUBNET: &str = "oci_core_subnet";
 const ROUTE_TABLE: &str = "oci_core_route_table";
-const CLUSTER: &str = "oci_containerengine_cluster";
+pub(super) const CLUSTER: &str = "oci_containerengine_cluster";
 
 /// Members that are not named after a component.
 const MEMBERS: &[&str] = &[
@@ -26,7 +28,18 @@ const MEMBERS: &[&str] = &[
     "image_from_data_source",
     "image_os_must_be_honoured",
     "variables_must_not_include",
+    "reachable",
+    "unreachable",
+    "public",
+    "private",
+    "cidrs",
+    "outputs",
+    "variables_must_include",
+    "plan",
     "validation_should_flag",
+    "must_flag",
+    "must_not_flag",
+    "must_be_refused",
     "known_failure_to_survive",
 ];
 
@@ -68,7 +81,7 @@ fn named<'a>(expectation: &Expectation<'a>, member: &str) -> Vec<&'a str> {
     found
 }
 
-/// One member against one view; None when it says nothing about this view.
+/// One member against one view; None when it says nothing about this view, or is not known.
 pub(super) fn member(expectation: &Expectation<'_>, world: &World, name: &str, wanted: &Value) -> Option<Outcome> {
     let rendered = world.view == View::Rendered;
     match name {
@@ -81,8 +94,17 @@ pub(super) fn member(expectation: &Expectation<'_>, world: &World, name: &str, w
         "image_from_data_source" => rendered.then(|| images(world, wanted)),
         "image_os_must_be_honoured" => rendered.then(|| system(world, wanted)),
         "variables_must_not_include" => rendered.then(|| variables(world, wanted)),
-        // held against findings and against behaviour, not against a view
-        "validation_should_flag" | "known_failure_to_survive" => None,
+        "variables_must_include" => rendered.then(|| declared(&world.variables, "variable", wanted)),
+        "outputs" => rendered.then(|| declared(&world.outputs, "output", wanted)),
+        "plan" => rendered.then(|| planned(world, wanted)),
+        "reachable" => Some(reach::reachable(world, wanted)),
+        "unreachable" => Some(reach::unreachable(world, wanted)),
+        "public" => Some(kind_of_place(world, wanted, false)),
+        "private" => Some(kind_of_place(world, wanted, true)),
+        "cidrs" => Some(each(wanted, |subnet, cidr| addressed(world, subnet, cidr))),
+        // held against findings, answers and behaviour, not against a view
+        "validation_should_flag" | "must_flag" | "must_not_flag" | "must_be_refused" | "known_failure_to_survive" => None,
+        component if named(expectation, component).is_empty() => None,
         component => Some(
             named(expectation, component)
                 .into_iter()
@@ -92,7 +114,7 @@ pub(super) fn member(expectation: &Expectation<'_>, world: &World, name: &str, w
     }
 }
 
-fn join(left: Outcome, right: Outcome) -> Outcome {
+pub(super) fn join(left: Outcome, right: Outcome) -> Outcome {
     match (left, right) {
         (Ok(mut left), Ok(right)) => {
             left.extend(right);
@@ -107,7 +129,7 @@ fn join(left: Outcome, right: Outcome) -> Outcome {
 }
 
 /// Every member of an object by one check.
-fn each(wanted: &Value, check: impl Fn(&str, &Value) -> Result<String, String>) -> Outcome {
+pub(super) fn each(wanted: &Value, check: impl Fn(&str, &Value) -> Result<String, String>) -> Outcome {
     let Some(members) = wanted.as_object() else { return Err(vec![format!("{wanted} is no object")]) };
     let (mut facts, mut wrong) = (Vec::new(), Vec::new());
     for (name, value) in members {
@@ -120,7 +142,7 @@ fn each(wanted: &Value, check: impl Fn(&str, &Value) -> Result<String, String>) 
 }
 
 /// One text or several.
-fn texts(value: &Value) -> Vec<&str> {
+pub(super) fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
         other => other.as_str().into_iter().collect(),
@@ -132,7 +154,7 @@ pub(super) fn label(id: &str) -> String {
     id.chars().map(|letter| if matches!(letter, '-' | ' ' | '.') { '_' } else { letter.to_ascii_lowercase() }).collect()
 }
 
-fn short(address: &str) -> &str {
+pub(super) fn short(address: &str) -> &str {
     address.rsplit_once('.').map_or(address, |(_, label)| label)
 }
 
@@ -145,43 +167,20 @@ fn counted(world: &World, kind: &str, wanted: &Value) -> Result<String, String> 
     }
 }
 
-/// Does a component's subnet stand at this path? `spot` is what follows the dot in `app_cluster.nodes`.
-fn stands(spot: Option<&str>, kind: &str, path: &str) -> Result<bool, String> {
-    let cluster = matches!(kind, CLUSTER | "oci_containerengine_node_pool");
-    Ok(match spot {
-        // a cluster without a spot means its nodes
-        Some("nodes") => path.ends_with("placement_configs.subnet_id"),
-        Some("endpoint") => path.ends_with("endpoint_config.subnet_id"),
-        Some("pods") => path.ends_with("pod_subnet_ids"),
-        Some("balancers" | "load_balancers" | "lb") => path.ends_with("service_lb_subnet_ids"),
-        Some(other) => return Err(format!("{other} is no place of a component: endpoint, nodes, pods, balancers")),
-        None if cluster => path.ends_with("placement_configs.subnet_id"),
-        None => path.ends_with("subnet_id") || path.ends_with("subnet_ids"),
-    })
+/// Names that the Terraform declares.
+fn declared(names: &BTreeSet<String>, what: &str, wanted: &Value) -> Outcome {
+    let asked = texts(wanted);
+    let wrong: Vec<String> = asked.iter().filter(|name| !names.contains(**name)).map(|name| format!("no {what} {name}")).collect();
+    if wrong.is_empty() { Ok(asked.into_iter().map(str::to_owned).collect()) } else { Err(wrong) }
 }
 
-fn placed(world: &World, place: &str, wanted: &Value) -> Result<String, String> {
-    let (component, spot) = place.split_once('.').map_or((place, None), |(component, spot)| (component, Some(spot)));
-    let own = label(component);
-    if world.labelled(&own).next().is_none() {
-        return Err(format!("{component} has no resource"));
-    }
-    let mut found = BTreeSet::new();
-    for part in world.labelled(&own) {
-        for (path, text) in part.texts() {
-            if let Some(subnet) = target(text, SUBNET)
-                && stands(spot, &part.kind, &path)?
-            {
-                found.insert(short(&subnet).to_owned());
-            }
-        }
-    }
-    let expected: BTreeSet<String> = texts(wanted).into_iter().map(label).collect();
-    if found == expected {
-        Ok(format!("{place} in {}", found.into_iter().collect::<Vec<_>>().join(", ")))
-    } else {
-        Err(format!("{place} stands in {found:?}, expected {expected:?}"))
-    }
+/// A first plan creates what is rendered and does nothing else.
+fn planned(world: &World, wanted: &Value) -> Outcome {
+    each(wanted, |action, count| {
+        let found = if action == "create" { world.parts.len() } else { 0 };
+        let fits = count.as_u64() == u64::try_from(found).ok();
+        if fits { Ok(format!("{found} to {action}")) } else { Err(format!("{found} to {action}, expected {count}")) }
+    })
 }
 
 /// What a route leads to: labels and kinds, so that a derived gateway may be called by what it is.
@@ -299,39 +298,38 @@ fn variables(world: &World, wanted: &Value) -> Outcome {
     if wrong.is_empty() { Ok(asked.into_iter().map(|name| format!("no {name}")).collect()) } else { Err(wrong) }
 }
 
-fn argued(expectation: &Expectation<'_>, world: &World, id: &str, argument: &str, wanted: &Value) -> Result<String, String> {
-    let own = label(id);
-    let found: Vec<&Value> = world.labelled(&own).map(|part| &part.attributes[argument]).filter(|value| !absent(value)).collect();
-    let service = expectation.service_type(id).unwrap_or(id);
-    if world.labelled(&own).next().is_none() {
-        Err(format!("{id} ({service}) has no resource"))
-    } else if absent(wanted) && found.is_empty() {
-        Ok(format!("{id} has no {argument}"))
-    } else if !absent(wanted) && !found.is_empty() && found.iter().all(|value| alike(value, wanted)) {
-        Ok(format!("{id}.{argument} = {wanted}"))
-    } else {
-        Err(format!("{id}.{argument} is {found:?}, expected {wanted}"))
-    }
+/// Labels of the subnets that the design leads to a service gateway and to no NAT gateway, itself or by its table.
+fn services_only(design: &Value) -> BTreeSet<String> {
+    let kind = |id: &Value| components(design).find(|c| c["id"] == *id).map(|c| spoken(&c["service_type"])).unwrap_or_default();
+    let connections = || design["connections"].as_array().into_iter().flatten();
+    let leads = |id: &Value, gateway: &str| connections().any(|c| c["source_id"] == *id && kind(&c["target_id"]) == gateway);
+    let ways = |subnet: &Value, gateway: &str| {
+        let joined = connections().filter_map(|c| match () {
+            () if c["source_id"] == *subnet => Some(&c["target_id"]),
+            () if c["target_id"] == *subnet => Some(&c["source_id"]),
+            () => None,
+        });
+        leads(subnet, gateway) || joined.filter(|id| kind(id) == "routetable").any(|table| leads(table, gateway))
+    };
+    let closed = |subnet: &&Value| ways(&subnet["id"], "servicegateway") && !ways(&subnet["id"], "natgateway");
+    components(design)
+        .filter(|c| spoken(&c["service_type"]) == "subnet")
+        .filter(closed)
+        .filter_map(|c| c["id"].as_str())
+        .map(label)
+        .collect()
 }
 
-fn absent(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
-    }
+/// A service type without case and separators.
+fn spoken(kind: &Value) -> String {
+    let text = kind.as_str().unwrap_or_default();
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Equal, where a provider may keep a number or a truth as text.
-fn alike(left: &Value, right: &Value) -> bool {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    left == right || text(left) == text(right)
-}
-
-/// Private subnets that carry something have a way to the internet through NAT and to OCI services; public ones have the
-/// internet gateway. None when nothing stands in a subnet.
-pub(super) fn reachability(world: &World) -> Option<Outcome> {
+/// Private subnets that carry something have a way to OCI services and, unless the design leads them to these alone, to the
+/// internet through NAT; public ones have the internet gateway. None when nothing stands in a subnet.
+pub(super) fn reachability(design: &Value, world: &World) -> Option<Outcome> {
+    let services = services_only(design);
     let used: BTreeSet<String> = world.parts.iter().flat_map(|part| part.texts()).filter_map(|(_, text)| target(text, SUBNET)).collect();
     let (mut facts, mut wrong) = (Vec::new(), Vec::new());
     for subnet in world.of_kind(SUBNET).filter(|subnet| used.contains(&subnet.address)) {
@@ -344,10 +342,10 @@ pub(super) fn reachability(world: &World) -> Option<Outcome> {
                 .filter_map(|rule| rule["network_entity_id"].as_str())
                 .any(|text| target(text, kind).is_some())
         };
-        let ways: &[(&str, &str)] = if private {
-            &[("oci_core_nat_gateway", "CIDR_BLOCK"), ("oci_core_service_gateway", "SERVICE_CIDR_BLOCK")]
-        } else {
-            &[("oci_core_internet_gateway", "CIDR_BLOCK")]
+        let ways: &[(&str, &str)] = match private {
+            true if services.contains(subnet.label()) => &[("oci_core_service_gateway", "SERVICE_CIDR_BLOCK")],
+            true => &[("oci_core_nat_gateway", "CIDR_BLOCK"), ("oci_core_service_gateway", "SERVICE_CIDR_BLOCK")],
+            false => &[("oci_core_internet_gateway", "CIDR_BLOCK")],
         };
         let missing: Vec<&str> = ways.iter().filter(|(kind, to)| !leads(kind, to)).map(|(kind, _)| *kind).collect();
         let names: Vec<&str> = ways.iter().map(|(kind, _)| kind.trim_start_matches("oci_core_")).collect();

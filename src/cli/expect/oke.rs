@@ -28,7 +28,7 @@ enum Who {
 use Who::{Anywhere, Balancers, Cidr, Endpoint, Nodes, Pods, Services};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(super) enum Flow {
     In,
     Out,
 }
@@ -38,10 +38,10 @@ use Flow::{In, Out};
 /// (group, flow, peer, protocol, ports, only with VCN-native pods)
 type Need = (Who, Flow, Who, &'static str, Option<(i64, i64)>, bool);
 
-const TCP: &str = "6";
+pub(super) const TCP: &str = "6";
 const UDP: &str = "17";
-const ICMP: &str = "1";
-const ALL: &str = "all";
+pub(super) const ICMP: &str = "1";
+pub(super) const ALL: &str = "all";
 
 /// What must be open, row for row.
 const NEEDS: &[Need] = &[
@@ -147,7 +147,7 @@ fn within(rule: &Part, groups: &BTreeSet<String>) -> bool {
     rule.refers("network_security_group_id", GROUP).iter().any(|group| groups.contains(group))
 }
 
-fn flow(rule: &Part) -> Option<Flow> {
+pub(super) fn flow(rule: &Part) -> Option<Flow> {
     match rule.attributes["direction"].as_str() {
         Some("INGRESS") => Some(In),
         Some("EGRESS") => Some(Out),
@@ -178,7 +178,7 @@ fn satisfies(rule: &Part, need: &Need, groups: &Groups) -> bool {
 }
 
 /// Is at least this open? A rule without ports opens all of its protocol.
-fn opens(rule: &Part, protocol: &str, ports: Option<(i64, i64)>) -> bool {
+pub(super) fn opens(rule: &Part, protocol: &str, ports: Option<(i64, i64)>) -> bool {
     let number = |value: &Value| value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
     match rule.attributes["protocol"].as_str() {
         Some(ALL) => return true,

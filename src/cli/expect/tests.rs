@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::render::tests::{document, judge, rendered, spec};
+use crate::api::design::{Finding, Severity};
+use crate::api::session::Language;
+use crate::render::tests::{CATALOG, RULES, document, judge, rendered, spec};
+use crate::validator::{Defaults, validate};
 
 /// What Terraform would read for a design file.
 fn world(file: &Value) -> World {
@@ -21,17 +24,28 @@ fn every_member_of_every_design_file_is_known_and_holds() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let file = document(&name);
         files += 1;
+        if let Some(refusal) = Expectation::of(&file).unwrap().unwrap().refusal() {
+            let findings: Vec<Finding> = judge(&spec(&file)).findings.into_iter().filter(|f| f.severity == Severity::Error).collect();
+            assert!(!findings.is_empty(), "{name} is not refused");
+            let problems = findings.iter().map(|f| json!({ "path": f.path, "allowed": f.allowed })).collect::<Value>();
+            refusal.check("invalid_design", &json!({ "problems": problems })).unwrap_or_else(|wrong| panic!("{name}: {wrong:#?}"));
+            continue;
+        }
         let confirmed = check(&file, &world(&file)).unwrap_or_else(|wrong| panic!("{name}: {wrong:#?}"));
-        let elsewhere = ["validation_should_flag", "known_failure_to_survive"];
+        let elsewhere = ["validation_should_flag", "must_flag", "must_not_flag", "known_failure_to_survive"];
+        assert_eq!(Expectation::of(&file).unwrap().unwrap().unknown(), [] as [String; 0], "{name}");
         for member in file["expect"].as_object().unwrap().keys().filter(|member| !elsewhere.contains(&member.as_str())) {
             let one = confirmed.iter().find(|one| one.member == *member).unwrap_or_else(|| panic!("{name}: {member} was not looked at"));
             assert!(one.count > 0, "{name}: {member} held against nothing");
         }
-        let flags: Vec<Flag> =
-            judge(&spec(&file)).findings.into_iter().map(|finding| Flag { rule: finding.rule, path: finding.path }).collect();
-        let asked = file["expect"]["validation_should_flag"].as_array().map_or(0, Vec::len);
-        assert_eq!(Expectation::of(&file).unwrap().unwrap().flagged(&flags).unwrap().len(), asked, "{name}");
-        assert_eq!(Expectation::of(&file).unwrap().unwrap().flagged(&[]).is_err(), asked > 0, "{name}: what nobody flags is missed");
+        let (region, compartment_id) = ("ap-osaka-1".to_owned(), "ocid1.compartment.oc1..aaaa".to_owned());
+        let defaults = Defaults { region, compartment_id, language: Language::En };
+        let flags: Vec<Flag> = validate(&spec(&file), &CATALOG, &RULES, &defaults).findings.into_iter().map(Flag::from).collect();
+        let asked = |member: &str| file["expect"][member].as_array().map_or(0, Vec::len);
+        let (there, not) = (asked("validation_should_flag") + asked("must_flag"), asked("must_not_flag"));
+        let flagged = Expectation::of(&file).unwrap().unwrap().flagged(&flags).unwrap_or_else(|wrong| panic!("{name}: {wrong:#?}"));
+        assert_eq!(flagged.len(), there + not, "{name}");
+        assert_eq!(Expectation::of(&file).unwrap().unwrap().flagged(&[]).is_err(), there > 0, "{name}: what nobody flags is missed");
     }
     assert!(files >= 2);
 }
@@ -135,15 +149,66 @@ fn a_cloud_is_read_by_its_tags_and_ids() {
 }
 
 #[test]
-fn what_nobody_can_check_is_refused_before_anything_runs() {
-    let unknown = json!({ "components": [], "expect": { "colour": "blue" } });
-    assert!(Expectation::of(&unknown).unwrap_err().contains("expect.colour"));
+fn what_nobody_can_check_is_told_and_never_passed_over() {
+    let unknown =
+        json!({ "components": [], "constraints": { "max_moons": 1, "max_vcns": 1 }, "expect": { "colour": "blue", "routes": {} } });
+    assert_eq!(Expectation::of(&unknown).unwrap().unwrap().unknown(), ["expect.colour", "constraints.max_moons"]);
     assert!(Expectation::of(&json!({})).unwrap().is_none());
+    assert!(Expectation::of(&json!({ "expect": [] })).unwrap_err().contains("not an object"));
     let file = json!({ "components": [], "expect": { "validation_should_flag": ["the moon is full"] } });
     let wrong = Expectation::of(&file).unwrap().unwrap().flagged(&[]).unwrap_err();
     assert!(wrong[0].contains("the moon is full"), "{wrong:?}");
     let told = World::rendered(&[("main.tf".to_owned(), "resource {".to_owned())].into()).unwrap_err();
     assert!(told.starts_with("main.tf: "), "{told}");
+}
+
+#[test]
+fn a_sentence_is_known_by_the_words_of_a_finding_in_either_language() {
+    let flag = |rule: &str, path: &str, text: &str| Flag { rule: rule.into(), path: path.into(), text: text.into() };
+    let findings = [
+        flag("loadbalancer.public-without-tls", "components[lb]", "traffic from the internet is plain HTTP only connect with https"),
+        flag("availability.single-backend", "components[lb]", "there is one instance behind the load balancer"),
+        flag("network.subnet-name-says-private", "components[s]", "サブネット 内部 は名前では非公開ですが、公開 IP を許しています"),
+    ];
+    let file = |sentence: &str| {
+        json!({ "components": [{ "id": "lb", "service_type": "loadbalancer", "display_name": "Front" }, { "id": "s", "service_type": "subnet" }],
+            "expect": { "validation_should_flag": [sentence] } })
+    };
+    let rows = [
+        ("only one instance behind the load balancer", Some("availability.single-backend")),
+        ("public load balancer serves plain HTTP without TLS", Some("loadbalancer.public-without-tls")),
+        ("非公開という名前なのに公開 IP を許すサブネット", Some("network.subnet-name-says-private")),
+        ("the database has no backup policy", None),
+        ("subnet", None),
+    ];
+    for (sentence, expected) in rows {
+        let file = file(sentence);
+        let found = Expectation::of(&file).unwrap().unwrap().flagged(&findings);
+        match expected {
+            Some(rule) => assert!(found.clone().is_ok_and(|facts| facts[0].starts_with(rule)), "{sentence}: {found:?}"),
+            None => assert!(found.is_err(), "{sentence}: {found:?}"),
+        }
+    }
+    let rules =
+        json!({ "components": [], "expect": { "must_flag": ["availability.single-backend lb"], "must_not_flag": ["structure.id"] } });
+    assert_eq!(Expectation::of(&rules).unwrap().unwrap().flagged(&findings).unwrap().len(), 2);
+    assert!(Expectation::of(&rules).unwrap().unwrap().flagged(&[]).is_err());
+}
+
+#[test]
+fn a_refusal_is_held_against_its_code_its_places_and_what_it_allows() {
+    let file =
+        json!({ "expect": { "must_be_refused": { "code": "invalid_design", "paths": ["components[vm].config"], "allowed": ["vcn"] } } });
+    let refusal = Expectation::of(&file).unwrap().unwrap().refusal().unwrap();
+    let problem = |path: &str, allowed: &str| json!({ "problems": [{ "path": path, "allowed": [allowed] }] });
+    assert_eq!(refusal.check("invalid_design", &problem("components[vm].config.shape", "vcn")).unwrap().len(), 3);
+    for (code, details) in [
+        ("invalid_argument", problem("components[vm].config.shape", "vcn")),
+        ("invalid_design", problem("components[db].config.shape", "vcn")),
+        ("invalid_design", problem("components[vm].config.shape", "subnet")),
+    ] {
+        assert_eq!(refusal.check(code, &details).unwrap_err().len(), 1, "{code} {details}");
+    }
 }
 
 #[test]

@@ -104,6 +104,8 @@ pub struct World {
     pub data: Vec<Part>,
     /// declared variables; none in a cloud
     pub variables: BTreeSet<String>,
+    /// declared outputs; none in a cloud
+    pub outputs: BTreeSet<String>,
 }
 
 impl World {
@@ -112,7 +114,8 @@ impl World {
     /// # Errors
     /// The name of a file that is no HCL, with the parser's words.
     pub fn rendered(files: &BTreeMap<String, String>) -> Result<World, String> {
-        let mut world = World { view: View::Rendered, parts: Vec::new(), data: Vec::new(), variables: BTreeSet::new() };
+        let mut world =
+            World { view: View::Rendered, parts: Vec::new(), data: Vec::new(), variables: BTreeSet::new(), outputs: BTreeSet::new() };
         for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".tf")) {
             let body: hcl::Body = hcl::parse(text).map_err(|error| format!("{name}: {error}"))?;
             for block in body.blocks() {
@@ -122,6 +125,9 @@ impl World {
                     ("data", [kind, label]) => world.data.push(part(kind, label, block.body())),
                     ("variable", [name]) => {
                         world.variables.insert((*name).to_owned());
+                    }
+                    ("output", [name]) => {
+                        world.outputs.insert((*name).to_owned());
                     }
                     _ => {}
                 }
@@ -145,7 +151,7 @@ impl World {
                 attributes: with_arrows(&resource.attributes, &named),
             })
             .collect();
-        World { view: View::Cloud, parts, data: Vec::new(), variables: BTreeSet::new() }
+        World { view: View::Cloud, parts, data: Vec::new(), variables: BTreeSet::new(), outputs: BTreeSet::new() }
     }
 
     /// Parts of a type.

@@ -13,6 +13,7 @@ use crate::api::Time;
 use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, Rescue, STATUS_LIST_LIMIT, Severity};
 use crate::api::session::Language;
 use crate::render::{RenderContext, Rendered};
+use crate::validator::finding::most_telling;
 
 /// What is wanted, past the gate.
 #[derive(Debug, Clone)]
@@ -221,12 +222,10 @@ fn judge(fetched: &Fetched, knowledge: &dyn Knowledge) -> Judged {
 }
 
 /// Counts whole, list bounded, errors first.
-pub fn bounded(mut items: Vec<Finding>) -> Findings {
-    items.sort_by_key(|finding| finding.severity);
+pub fn bounded(items: Vec<Finding>) -> Findings {
     let count = |severity| items.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings, infos) = (count(Severity::Error), count(Severity::Warning), count(Severity::Info));
-    items.truncate(STATUS_LIST_LIMIT);
-    Findings { errors, warnings, infos, items }
+    Findings { errors, warnings, infos, items: most_telling(items, STATUS_LIST_LIMIT) }
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ mod allocate;
 mod notes;
 mod peer;
 mod place;
-mod transit;
 mod routes;
 mod security;
+mod subnets;
+mod transit;
 #[cfg(test)]
 mod tests;
 
@@ -151,12 +152,25 @@ pub enum Peer {
     Services,
     /// a security group, by label
     Nsg(String),
+    /// the one address of a component that carries no group, known when it is made
+    Host(Host),
+}
+
+/// Where the address of a component stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Terraform type of the resource
+    pub resource_type: String,
+    /// its label
+    pub label: String,
+    /// attribute with the address
+    pub attribute: String,
 }
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// where to ([`Peer::Nsg`] never occurs)
+    /// where to ([`Peer::Nsg`] and [`Peer::Host`] never occur)
     pub destination: Peer,
     /// kind of gateway
     pub gateway: NetworkRole,
@@ -321,7 +335,9 @@ impl<'a> Derivation<'a> {
         self.network.derived.push(component);
         self.network.owner.insert(label.clone(), owner);
         self.network.vcn_of.insert(label.clone(), vcn.to_owned());
-        self.added.entry(vcn.to_owned()).or_default().push(format!("{}.{label}", service_type_name(role)));
+        // A VCN that was made is reported with what stands in it.
+        let whose = if vcn.is_empty() { &label } else { vcn };
+        self.added.entry(whose.to_owned()).or_default().push(format!("{}.{label}", service_type_name(role)));
         label
     }
 
@@ -398,7 +414,7 @@ impl<'a> Derivation<'a> {
     /// One note per VCN: what was added. What the person did not bring is never a surprise in the plan.
     fn report(&mut self) {
         for (vcn, parts) in std::mem::take(&mut self.added) {
-            let id = self.owner_of(if vcn.is_empty() { "network" } else { &vcn });
+            let id = self.owner_of(&vcn);
             let list = parts.join(", ");
             let name = quoted(&id);
             self.findings
@@ -427,11 +443,17 @@ fn kind_of_name(component: &ValidatedComponent) -> Option<Kind> {
     }
 }
 
+/// Words of a component's id and display name, in lower case.
+fn words_of(component: &ValidatedComponent) -> Vec<String> {
+    let text = format!("{} {}", component.id, component.display_name).to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
 /// What a name says about the tier of a private subnet.
 fn tier_of_name(component: &ValidatedComponent) -> Option<SubnetTier> {
     let text = format!("{} {}", component.id, component.display_name).to_lowercase();
-    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
-    let says = |list: &[&str]| list.iter().any(|word| words.contains(word));
+    let words = words_of(component);
+    let says = |list: &[&str]| list.iter().any(|word| words.iter().any(|own| own == word));
     match () {
         () if says(&["db", "data", "database"]) || text.contains("データ") => Some(SubnetTier::Db),
         () if says(&["app", "apps", "application", "worker", "workers"]) || text.contains("アプリ") => Some(SubnetTier::App),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{ANYWHERE, Derivation, Kind, Peer, Route};
+use super::{ANYWHERE, Derivation, Kind, Peer, Route, tier_of_name};
 use crate::catalog::service::NetworkRole;
 use crate::validator::ValidatedComponent;
 use crate::validator::finding::{both, quoted};
@@ -47,7 +47,8 @@ impl<'a> Derivation<'a> {
         }
         let subnets = self.linked(&component.id, NetworkRole::Subnet);
         let mut kinds = subnets.iter().filter_map(|s| self.network.subnets.get(&s.label)).map(|s| Kind::of(s.public));
-        kinds.next().or_else(|| Kind::named(component))
+        // "DB route table" says private as well as "private route table" does.
+        kinds.next().or_else(|| Kind::named(component)).or_else(|| tier_of_name(component).map(|_| Kind::Private))
     }
 
     fn route_tables(&mut self, vcn: &str) {
@@ -62,14 +63,17 @@ impl<'a> Derivation<'a> {
                     self.check_explicit(table, &subnet, kind, kinds.get(table.label.as_str()).copied().flatten());
                     table.label.clone()
                 }
-                None => match self.matching(&own, &mut kinds, kind) {
+                None => match self.matching(&own, &mut kinds, kind, &subnet) {
                     Some(table) => {
                         self.matched("route_table", &table, &subnet);
                         table
                     }
-                    None => self.derived_table(vcn, kind),
+                    None => self.derived_table(vcn, kind, id.as_deref()),
                 },
             };
+            if let Some(id) = &id {
+                self.check_gateways(id, kind);
+            }
             used.entry(table.clone()).or_insert(kind);
             if let Some(known) = self.network.subnets.get_mut(&subnet) {
                 known.route_table = table;
@@ -116,9 +120,25 @@ impl<'a> Derivation<'a> {
             .add();
     }
 
-    /// A brought table of the kind, else one whose kind nothing tells: that one becomes this kind.
-    fn matching(&self, own: &[&'a ValidatedComponent], kinds: &mut BTreeMap<&str, Option<Kind>>, kind: Kind) -> Option<String> {
-        let of = |wanted: Option<Kind>| own.iter().find(|t| kinds.get(t.label.as_str()).copied() == Some(wanted)).map(|t| t.label.clone());
+    /// A brought table of the kind, else one whose kind nothing tells: that one becomes this kind. Of several, the one whose
+    /// name speaks of the subnet's tier, then one whose name speaks of none.
+    fn matching(
+        &self,
+        own: &[&'a ValidatedComponent],
+        kinds: &mut BTreeMap<&str, Option<Kind>>,
+        kind: Kind,
+        subnet: &str,
+    ) -> Option<String> {
+        let tier = self.network.subnets.get(subnet).and_then(|subnet| subnet.tier).filter(|_| kind == Kind::Private);
+        let distance = |table: &ValidatedComponent| match tier_of_name(table) {
+            said if said == tier => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        let of = |wanted: Option<Kind>| {
+            let fits = own.iter().filter(|t| kinds.get(t.label.as_str()).copied() == Some(wanted));
+            fits.min_by_key(|t| distance(t)).map(|t| t.label.clone())
+        };
         let found = of(Some(kind)).or_else(|| of(None))?;
         if let Some(entry) = kinds.get_mut(found.as_str()) {
             *entry = Some(kind);
@@ -160,7 +180,42 @@ impl<'a> Derivation<'a> {
             .add();
     }
 
-    fn derived_table(&mut self, vcn: &str, kind: Kind) -> String {
+    /// A subnet that says itself where it leads has to be of that kind.
+    fn check_gateways(&mut self, subnet: &str, kind: Kind) {
+        let wrong: &[NetworkRole] = match kind {
+            Kind::Public => &[NetworkRole::NatGateway],
+            Kind::Private => &[NetworkRole::InternetGateway],
+        };
+        let Some(gateway) = wrong.iter().flat_map(|role| self.linked(subnet, *role)).next() else { return };
+        let (name, to, word) = (quoted(subnet), quoted(&gateway.id), kind.name());
+        let advice = match kind {
+            Kind::Public => both(
+                "NAT の先に置くなら prohibit_public_ip を true に、公開するならインターネット・ゲートウェイにつないでください",
+                "set prohibit_public_ip to true to stand behind NAT, or lead it to the internet gateway to be public",
+            ),
+            Kind::Private => both(
+                "公開するなら prohibit_public_ip を false に、非公開なら NAT ゲートウェイにつないでください",
+                "set prohibit_public_ip to false to be public, or lead it to a NAT gateway to stay private",
+            ),
+        };
+        self.findings
+            .error(
+                "network.subnet-gateway",
+                format!("components[{subnet}]"),
+                both(format!("{word} サブネット {name} は {to} に向けられません"), format!("the {word} subnet {name} cannot lead to {to}")),
+            )
+            .advise(advice)
+            .add();
+    }
+
+    /// The table that was made for a kind. A subnet that leads to the service gateway alone has one without NAT.
+    fn derived_table(&mut self, vcn: &str, kind: Kind, subnet: Option<&str>) -> String {
+        let leads = |role| subnet.is_some_and(|id| !self.linked(id, role).is_empty());
+        if kind == Kind::Private && leads(NetworkRole::ServiceGateway) && !leads(NetworkRole::NatGateway) {
+            let wish = format!("{vcn}_services_routes");
+            let made = self.network.derived.iter().find(|c| c.label == wish).map(|c| c.label.clone());
+            return made.unwrap_or_else(|| self.add(NetworkRole::RouteTable, vcn, &wish, &[("destination", ANYWHERE.into())]));
+        }
         let wish = format!("{vcn}_{}_routes", kind.name());
         let made = self.network.derived.iter().find(|c| c.label == wish || c.display_name.ends_with(&format!("{} routes", kind.name())));
         let made = made.filter(|c| self.network.vcn_of.get(&c.label).is_some_and(|v| v == vcn)).map(|c| c.label.clone());
@@ -201,7 +256,11 @@ impl<'a> Derivation<'a> {
     fn routes_of(&mut self, vcn: &str, label: &str, kind: Kind, in_use: bool) -> Vec<Route> {
         let component = self.design.components.iter().find(|c| c.label == label);
         let destination = component.and_then(|c| c.config.get("destination")).and_then(Value::as_str).unwrap_or(ANYWHERE).to_owned();
-        let said = |role| component.map(|c| self.linked(&c.id, role)).unwrap_or_default().first().map(|g| g.label.clone());
+        // What a subnet leads to, its table does.
+        let here = |c: &&ValidatedComponent| self.network.subnets.get(&c.label).is_some_and(|subnet| subnet.route_table == label);
+        let subnets = self.of_role(NetworkRole::Subnet).filter(here).map(|c| c.id.as_str());
+        let leading: Vec<&str> = component.map(|c| c.id.as_str()).into_iter().chain(subnets).collect();
+        let said = |role| leading.iter().flat_map(|id| self.linked(id, role)).next().map(|gateway| gateway.label.clone());
         let (igw, nat, sgw) = (said(NetworkRole::InternetGateway), said(NetworkRole::NatGateway), said(NetworkRole::ServiceGateway));
         let explicit = igw.is_some() || nat.is_some() || sgw.is_some();
         let mut routes = Vec::new();
@@ -230,6 +289,7 @@ impl<'a> Derivation<'a> {
             Peer::Cidr(cidr) => format!("{cidr} → {}", route.label),
             Peer::Services => format!("OCI services → {}", route.label),
             Peer::Nsg(label) => label.clone(),
+            Peer::Host(host) => host.label.clone(),
         };
         let list = routes.iter().map(to).collect::<Vec<_>>().join(", ");
         let name = quoted(&table.id);
@@ -259,7 +319,7 @@ impl<'a> Derivation<'a> {
                 self.findings.error("network.security-lists", path, text).add();
             }
             if lists.is_empty()
-                && let Some(list) = self.matching(&own, &mut kinds, kind)
+                && let Some(list) = self.matching(&own, &mut kinds, kind, &subnet)
             {
                 self.matched("security_list", &list, &subnet);
                 lists.push(list);

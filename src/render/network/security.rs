@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{ANYWHERE, Derivation, Flow, Nsg, Peer, Placement, Rule};
+use super::{ANYWHERE, Derivation, Flow, Host, Nsg, Peer, Placement, Rule};
 use crate::api::design::Connection;
 use crate::catalog::mapping::{Expr, OverConnections, Source};
 use crate::catalog::service::{Egress, FlowWord, NetworkRole, PeerWord, Port, PortSpan, Protocol, RuleMapping, RulePeer, Service};
@@ -139,33 +139,46 @@ impl<'a> Derivation<'a> {
 
     fn connection(&mut self, connection: &Connection) {
         let (Some(source), Some(target)) = (self.component(&connection.source_id), self.component(&connection.target_id)) else { return };
-        let Some(service) = self.service(target) else { return };
-        let from = self.network.placements.get(&source.id).cloned();
-        let to = self.network.placements.get(&target.id).cloned();
+        let (Some(out), Some(service)) = (self.service(source), self.service(target)) else { return };
+        for port in service.ports.iter().filter(|port| port.via.contains(&connection.connection_type)) {
+            self.reach(connection, source, target, port);
+        }
+        for port in &out.ports {
+            let type_of = |id: &str| self.component(id).map(|c| c.service_type.as_str());
+            if port.pulled.as_ref().is_some_and(|over| over.joins(connection, &source.id, type_of)) {
+                self.reach(connection, target, source, port);
+            }
+        }
+    }
+
+    /// Both ends of one way: `caller` out to the port, the port in from `caller`.
+    fn reach(&mut self, connection: &Connection, caller: &'a ValidatedComponent, listener: &'a ValidatedComponent, port: &Port) {
+        let from = self.network.placements.get(&caller.id).cloned();
+        let to = self.network.place(&listener.id, port.at.as_deref()).filter(|_| !port.outside).cloned();
         let apart = matches!((&from, &to), (Some(from), Some(to)) if from.vcn != to.vcn);
         if let (Some(from), Some(to), true) = (&from, &to, apart)
             && !self.peered(&from.vcn, &to.vcn)
         {
             return self.other_vcn(connection);
         }
-        let description = format!("{}: {} to {}", connection.connection_type, source.label, target.label);
-        for port in service.ports.iter().filter(|port| port.via.contains(&connection.connection_type)) {
-            for number in ports(port, target) {
-                let ports = Some((number, number));
-                let out = match &to {
-                    Some(to) => self.end(to, apart),
-                    None => outside(from.as_ref(), &connection.connection_type),
-                };
-                if let Some(peer) = out {
-                    let name = format!("{}_to_{}_{}", source.label, target.label, number);
-                    let (flow, protocol, description) = (Flow::Egress, port.protocol, description.clone());
-                    self.rule(Wanted { owner: source, at: None, flow, peer, protocol, ports, name, description });
-                }
-                if let Some(peer) = from.as_ref().and_then(|from| self.end(from, apart)) {
-                    let name = format!("{}_from_{}_{}", target.label, source.label, number);
-                    let (flow, protocol, description) = (Flow::Ingress, port.protocol, description.clone());
-                    self.rule(Wanted { owner: target, at: None, flow, peer, protocol, ports, name, description });
-                }
+        let description = format!("{}: {} to {}", connection.connection_type, caller.label, listener.label);
+        for number in ports(port, listener) {
+            let ports = Some((number, number));
+            let out = match &to {
+                Some(to) => self.end(to, apart),
+                None => outside(from.as_ref(), &connection.connection_type),
+            };
+            if let Some(peer) = out {
+                let name = format!("{}_to_{}_{}", caller.label, listener.label, number);
+                let (flow, protocol, description) = (Flow::Egress, port.protocol, description.clone());
+                self.rule(Wanted { owner: caller, at: None, flow, peer, protocol, ports, name, description });
+            }
+            let own = self.host(caller).filter(|_| from.as_ref().is_some_and(|from| from.nsg.is_none()));
+            let peer = from.as_ref().filter(|_| to.is_some()).and_then(|from| own.map(Peer::Host).or_else(|| self.end(from, apart)));
+            if let Some(peer) = peer {
+                let name = format!("{}_from_{}_{}", listener.label, caller.label, number);
+                let (at, flow, protocol, description) = (port.at.as_deref(), Flow::Ingress, port.protocol, description.clone());
+                self.rule(Wanted { owner: listener, at, flow, peer, protocol, ports, name, description });
             }
         }
     }
@@ -179,12 +192,27 @@ impl<'a> Derivation<'a> {
         }
     }
 
+    /// The one address of a component, when its service file names it.
+    fn host(&self, component: &ValidatedComponent) -> Option<Host> {
+        let service = self.service(component)?;
+        let hosts = service.hosts.as_ref().filter(|hosts| hosts.count.is_none())?;
+        let Source::Resource(key, attribute) = &hosts.value.source else { return None };
+        let resource = service.resources.iter().find(|resource| resource.key == *key)?;
+        let label = format!("{}{}", component.label, resource.suffix);
+        Some(Host { resource_type: resource.resource_type.clone(), label, attribute: attribute.clone() })
+    }
+
     fn other_vcn(&mut self, connection: &Connection) {
+        let path = format!("connections[{} -> {}]", connection.source_id, connection.target_id);
+        // Said once, however many ports the connection has.
+        if self.findings.items.iter().any(|finding| finding.path == path) {
+            return;
+        }
         let (source, target) = (quoted(&connection.source_id), quoted(&connection.target_id));
         self.findings
             .warning(
                 "network.other-vcn",
-                format!("connections[{} -> {}]", connection.source_id, connection.target_id),
+                path,
                 both(
                     format!("{source} と {target} は別の VCN にあり、この接続の通り道がありません"),
                     format!("{source} and {target} stand in different VCNs: nothing carries this connection"),

@@ -119,6 +119,24 @@ fn tables_are_matched_by_connection_first_then_by_name_also_in_japanese() {
 }
 
 #[test]
+fn of_several_private_tables_and_lists_the_one_that_speaks_of_the_tier_is_taken() {
+    let named = |id: &str, kind: &str, name: &str| json!({"id": id, "service_type": kind, "display_name": name, "config": {}});
+    let components = json!([
+        part("net", "vcn", json!({})),
+        part("app", "subnet", json!({"prohibit_public_ip": true})),
+        part("db", "subnet", json!({"prohibit_public_ip": true})),
+        named("rt1", "route_table", "RT for databases (DB)"),
+        named("rt2", "route_table", "App RT"),
+        named("sl1", "security_list", "Private list DB"),
+        named("sl2", "security_list", "Private list"),
+    ]);
+    let (network, _) = derived(components, json!([]));
+    let of = |subnet: &str| (network.subnets[subnet].route_table.as_str(), network.subnets[subnet].security_lists.join(","));
+    assert_eq!(of("app"), ("rt2", "sl2".to_owned()));
+    assert_eq!(of("db"), ("rt1", "sl1".to_owned()));
+}
+
+#[test]
 fn one_table_cannot_serve_public_and_private_subnets() {
     let components = json!([
         part("net", "vcn", json!({})),
@@ -170,10 +188,160 @@ fn a_vcn_without_room_is_an_error_before_anything_is_planned() {
 
 #[test]
 fn more_components_than_addresses_are_an_error() {
-    let mut components = vec![part("net", "vcn", json!({"cidr_block": "10.0.0.0/28"}))];
-    components.extend((0..3).map(|n| part(&format!("vm{n}"), "compute", json!({}))));
-    let verdict = judge(&spec(&json!({"components": components, "connections": []})));
-    assert_eq!(verdict.findings[0].rule, "network.crowded");
+    let vms = |many: usize| (0..many).map(|n| part(&format!("vm{n}"), "compute", json!({})));
+    let small = part("net", "vcn", json!({"cidr_block": "10.0.0.0/28"}));
+    let mut brought = vec![small.clone(), part("p", "subnet", json!({"cidr_block": "10.0.0.0/30", "prohibit_public_ip": true}))];
+    brought.extend(vms(3));
+    let verdict = judge(&spec(&json!({"components": brought, "connections": []})));
+    assert_eq!(verdict.findings[0].rule, "network.crowded", "a brought subnet keeps its size");
+    let made: Vec<Value> = std::iter::once(small).chain(vms(14)).collect();
+    let verdict = judge(&spec(&json!({"components": made, "connections": []})));
+    assert_eq!(verdict.findings[0].rule, "network.no-room", "14 addresses do not fit into 16 less three");
+}
+
+#[test]
+fn made_subnets_are_as_large_as_what_stands_in_them_and_share_a_small_vcn() {
+    let link = |source: &str, target: &str, kind: &str| json!({"source_id": source, "target_id": target, "connection_type": kind});
+    let small = json!([
+        part("net", "vcn", json!({"cidr_block": "10.1.2.0/28"})),
+        part("vm", "compute", json!({})),
+        part("lb", "loadbalancer", json!({})),
+        part("db", "adb", json!({})),
+    ]);
+    let (network, _) = derived(small, json!([link("lb", "vm", "http"), link("vm", "db", "private_endpoint")]));
+    let sizes: Vec<(&str, String)> = network.subnets.iter().map(|(label, s)| (label.as_str(), s.cidr.to_string())).collect();
+    assert_eq!(
+        sizes,
+        [
+            ("net_private_app", "10.1.2.8/30".to_owned()),
+            ("net_private_db", "10.1.2.12/30".to_owned()),
+            ("net_public", "10.1.2.0/29".to_owned()),
+        ],
+        "a load balancer takes three addresses, the others one"
+    );
+    let large = json!([part("net", "vcn", json!({})), part("k", "oke", json!({"node_count": 300}))]);
+    let (network, _) = derived(large, json!([]));
+    assert_eq!(network.subnets["net_private_app"].cidr.to_string(), "10.0.2.0/23", "300 nodes do not fit into a /24");
+    let unsaid = ["a", "b", "c"].map(|id| part(id, "subnet", json!({"prohibit_public_ip": true})));
+    let (network, _) =
+        derived(json!([[part("net", "vcn", json!({"cidr_block": "192.168.0.0/20"}))].as_slice(), &unsaid].concat()), json!([]));
+    let given: Vec<String> = network.subnets.values().map(|s| s.cidr.to_string()).collect();
+    assert_eq!(given, ["192.168.3.0/24", "192.168.4.0/24", "192.168.5.0/24"], "in the order of the design, beside those of the tiers");
+}
+
+#[test]
+fn a_cluster_stands_in_as_many_subnets_as_it_has_places_and_names_are_understood() {
+    let deployed = |target: &str| json!({"source_id": "k", "target_id": target, "connection_type": "deployed_in"});
+    let subnet = |id: &str, private: bool| part(id, "subnet", json!({"prohibit_public_ip": private}));
+    let cluster = |config: Value| part("k", "oke", config);
+    let native = || json!({"cni_type": "OCI_VCN_IP_NATIVE"});
+    let places = |network: &Network| {
+        let spot = |name: &str| network.place("k", Some(name)).map(|p| p.subnet.clone()).unwrap_or_default();
+        [network.placements["k"].subnet.clone(), spot("endpoint"), spot("balancers"), spot("pods")]
+    };
+    type Row = (Vec<Value>, Vec<Value>, [&'static str; 4], &'static str);
+    let rows: Vec<Row> = vec![
+        (
+            vec![subnet("open", false), subnet("closed", true), cluster(json!({}))],
+            vec![deployed("open"), deployed("closed")],
+            ["closed", "open", "open", ""],
+            "nodes in the private one of the two, what faces people in the public one",
+        ),
+        (
+            vec![subnet("k8s_api", false), subnet("svc_lb", false), subnet("worker_nodes", true), subnet("pods", true), cluster(native())],
+            vec![],
+            ["worker_nodes", "k8s_api", "svc_lb", "pods"],
+            "by name, when nothing is said",
+        ),
+        (
+            vec![subnet("pods", true), subnet("svc_lb", false), subnet("k8s_api", false), subnet("worker_nodes", true), cluster(native())],
+            vec![deployed("pods"), deployed("svc_lb"), deployed("k8s_api"), deployed("worker_nodes")],
+            ["worker_nodes", "k8s_api", "svc_lb", "pods"],
+            "by name, when all are named, in any order",
+        ),
+        (
+            vec![subnet("one", true), subnet("two", true), cluster(json!({"endpoint_type": "private"}))],
+            vec![deployed("one"), deployed("two")],
+            ["one", "two", "two", ""],
+            "a second private one is for the other places",
+        ),
+        (
+            vec![subnet("one", true), cluster(json!({"endpoint_type": "private"}))],
+            vec![deployed("one")],
+            ["one", "one", "one", ""],
+            "one subnet is for all",
+        ),
+    ];
+    for (components, connections, expected, reason) in rows {
+        let all: Vec<Value> = std::iter::once(part("net", "vcn", json!({}))).chain(components).collect();
+        let (network, _) = derived(json!(all), json!(connections));
+        assert_eq!(places(&network), expected, "{reason}");
+    }
+    let two = json!([part("net", "vcn", json!({})), subnet("a", true), subnet("b", true), part("k", "compute", json!({}))]);
+    let verdict = judge(&spec(&json!({"components": two, "connections": [deployed("a"), deployed("b")]})));
+    assert_eq!(verdict.findings[0].rule, "structure.deployed-twice", "an instance has one place");
+}
+
+#[test]
+fn a_subnet_that_leads_to_a_gateway_gets_a_table_that_does() {
+    let routes = |source: &str, target: &str| json!({"source_id": source, "target_id": target, "connection_type": "routes_to"});
+    let base = |private: bool| {
+        vec![
+            part("net", "vcn", json!({})),
+            part("s", "subnet", json!({"prohibit_public_ip": private})),
+            part("t", "subnet", json!({"prohibit_public_ip": true})),
+            part("igw", "internet_gateway", json!({})),
+            part("nat", "nat_gateway", json!({})),
+            part("sgw", "service_gateway", json!({})),
+        ]
+    };
+    let rows = [
+        (true, vec![routes("s", "nat"), routes("s", "sgw")], vec!["nat", "sgw"], "both, as every private subnet"),
+        (true, vec![routes("s", "nat")], vec!["nat", "sgw"], "services are added: nobody works without them"),
+        (true, vec![routes("s", "sgw")], vec!["sgw"], "services alone: no internet"),
+        (false, vec![routes("s", "igw")], vec!["igw"], "public"),
+    ];
+    for (private, connections, expected, reason) in rows {
+        let (network, _) = derived(json!(base(private)), json!(connections));
+        let led =
+            |subnet: &str| -> Vec<&str> { network.routes[&network.subnets[subnet].route_table].iter().map(|r| r.label.as_str()).collect() };
+        assert_eq!(led("s"), expected, "{reason}");
+        assert_eq!(led("t"), ["nat", "sgw"], "{reason}: the subnet beside it is left alone");
+    }
+    for (private, wrong) in [(true, "igw"), (false, "nat")] {
+        let verdict = judge(&spec(&json!({"components": base(private), "connections": [routes("s", wrong)]})));
+        assert_eq!(verdict.findings[0].rule, "network.subnet-gateway", "{wrong}");
+    }
+}
+
+#[test]
+fn who_reads_a_stream_is_let_out_to_it_and_a_function_is_called_at_its_endpoint() {
+    let link = |source: &str, target: &str, kind: &str| json!({"source_id": source, "target_id": target, "connection_type": kind});
+    let components = json!([
+        part("vm", "compute", json!({})),
+        part("fn", "functions", json!({})),
+        part("stream", "streaming", json!({})),
+        part("bastion", "bastion", json!({"client_cidrs": ["192.0.2.0/24"]})),
+        part("k", "oke", json!({"endpoint_type": "private"})),
+    ]);
+    let connections = json!([
+        link("stream", "vm", "event"),
+        link("vm", "fn", "https"),
+        link("stream", "fn", "event"),
+        link("bastion", "k", "private_endpoint")
+    ]);
+    let (network, _) = derived(components, connections);
+    let rule = |label: &str| network.rules.iter().find(|rule| rule.label == label);
+    let out = rule("vm_to_stream_443").expect("a consumer fetches");
+    assert_eq!((out.nsg.as_str(), out.flow, &out.peer), ("vm_nsg", Flow::Egress, &Peer::Services));
+    assert_eq!(rule("vm_to_fn_443"), None, "the way to OCI services is open already, and is not opened twice");
+    let of_function: Vec<&str> =
+        network.rules.iter().filter(|r| r.nsg == "fn_nsg" && r.flow == Flow::Ingress).map(|r| r.label.as_str()).collect();
+    assert_eq!(of_function, [] as [&str; 0], "nobody reaches a function in its subnet");
+    assert_eq!(rule("fn_to_stream_443"), None, "Connector Hub hands a function its messages");
+    let api = rule("k_from_bastion_6443").expect("kubectl through the bastion");
+    assert_eq!((api.nsg.as_str(), api.flow), ("k_endpoint_nsg", Flow::Ingress));
+    assert!(matches!(&api.peer, Peer::Host(host) if host.label == "bastion"), "one address, not a subnet: {:?}", api.peer);
 }
 
 #[test]

@@ -72,12 +72,23 @@ fn references(tree: &Tree, path: &str, addresses: &BTreeSet<String>, problems: &
 }
 
 fn required_by_api(resource: &Resource, schema: &Schema, problems: &mut Vec<(String, String)>) {
-    for name in schema.required_by_api(&resource.resource_type).filter(|_| resource.mode == Mode::Managed) {
+    for rule in schema.required_by_api(&resource.resource_type).filter(|_| resource.mode == Mode::Managed) {
+        let (name, condition) = rule.split_once(" when ").map_or((rule, None), |(name, condition)| (name, Some(condition)));
+        if condition.is_some_and(|condition| !may_hold(condition, &resource.tree)) {
+            continue;
+        }
         let given = resource.tree.arguments.iter().any(|(n, _)| n == name) || resource.tree.blocks.iter().any(|(n, _)| n == name);
         if !given {
             problems.push((String::new(), format!("`{name}` is missing: the OCI API requires it")));
         }
     }
+}
+
+/// Whether a condition such as `shape=*.Flex` holds, or may hold because the value is not known yet.
+fn may_hold(condition: &str, tree: &Tree) -> bool {
+    let Some((sibling, end)) = condition.split_once("=*") else { return true };
+    let value = tree.arguments.iter().find(|(name, _)| name == sibling).and_then(|(_, arg)| arg.as_literal()?.as_str());
+    value.is_none_or(|value| value.ends_with(end))
 }
 
 fn tree(tree_: &Tree, schema: &Block, path: &str, problems: &mut Vec<(String, String)>) {

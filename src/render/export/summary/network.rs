@@ -82,6 +82,7 @@ impl<'a> Page<'a> {
             Peer::Cidr(cidr) => code(cidr),
             Peer::Services => self.say("リージョンの OCI サービス", "OCI services of the region").to_owned(),
             Peer::Nsg(label) => names.group(label),
+            Peer::Host(host) => code(&format!("{}.{}", host.label, host.attribute)),
         }
     }
 
