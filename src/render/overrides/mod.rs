@@ -6,6 +6,7 @@
 //! provisioner runs commands, `file()` reads the server's disk, `external` starts programs, a module comes from the network.
 
 mod functions;
+mod heredoc;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -108,10 +109,14 @@ fn parse(text: &str) -> Result<Body, Refusal> {
     if text.contains("!!!!") || text.contains("----") || count('?') > 200 {
         return Err(("files.syntax", both("式が長すぎます", "an expression is too long")));
     }
-    hcl::parse(text).map_err(|error| {
+    let read: hcl_edit::structure::Body = text.parse().map_err(|error: hcl_edit::parser::Error| {
         let shown: String = error.to_string().lines().next().unwrap_or_default().chars().take(200).collect();
         ("files.syntax", both(format!("HCL として読めません: {shown}"), format!("it cannot be read as HCL: {shown}")))
-    })
+    })?;
+    match heredoc::doubtful(text, &read) {
+        Some(why) => Err(("files.syntax", why)),
+        None => Ok(read.into()),
+    }
 }
 
 /// Everything that is refused in a file.
