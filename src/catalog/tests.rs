@@ -130,5 +130,5 @@ fn a_faulty_file_is_refused_with_file_and_line() {
 #[test]
 fn one_type_in_two_files_is_refused() {
     let error = Catalog::from_files([("a.yaml", GOOD), ("b.yaml", GOOD)]).unwrap_err();
-    assert_eq!(error.to_string(), "service type thing is defined by a.yaml and by b.yaml");
+    assert_eq!(error.to_string(), "check service file b.yaml, line 1: service type thing is defined by a.yaml already");
 }

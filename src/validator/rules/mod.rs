@@ -52,11 +52,13 @@ pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The file is not YAML, or has a key or type that a rule cannot have.
-    #[error("read rule file {file}: {message}")]
+    #[error("read rule file {file}, line {line}: {message}")]
     Read {
         /// file name
         file: String,
-        /// what is wrong, with line and column
+        /// line, from 1
+        line: usize,
+        /// what is wrong
         message: String,
     },
     /// The file is readable, but a rule in it cannot be used.
