@@ -16,6 +16,7 @@ mod load;
 mod program;
 mod text;
 mod timing;
+mod weight;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]
