@@ -23,6 +23,8 @@ pub(crate) mod tests;
 mod corpus_tests;
 #[cfg(test)]
 mod docs_tests;
+#[cfg(test)]
+mod field_tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
