@@ -9,6 +9,7 @@
 mod check;
 mod ends;
 pub mod expression;
+pub mod functions;
 pub mod mapping;
 pub mod overlay;
 pub mod questions;

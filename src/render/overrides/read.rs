@@ -4,7 +4,7 @@ use hcl::expr::{Expression, FuncCall, ObjectKey, Operation, TemplateExpr, Traver
 use hcl::template::{Directive, Element, Template};
 
 use super::Refusal;
-use super::functions::ALLOWED;
+use crate::catalog::functions::PURE;
 use crate::validator::finding::{both, quoted};
 
 /// Everything refused in an expression.
@@ -59,7 +59,7 @@ fn walk(expression: &Expression, out: &mut Vec<Refusal>) {
 
 fn function(call: &FuncCall, out: &mut Vec<Refusal>) {
     let name = call.name.name.as_str();
-    if call.name.is_namespaced() || !ALLOWED.contains(&name) {
+    if call.name.is_namespaced() || !PURE.contains(&name) {
         let shown = quoted(name);
         out.push(("files.function", both(format!("関数 {shown} は使えません"), format!("function {shown} cannot be used"))));
     }

@@ -1,10 +1,11 @@
-//! Functions that override files may call: those of Terraform 1.5 whose result depends on their arguments alone. Not here:
+//! Functions that override files and expressions of service files may call: those of Terraform 1.5 whose result depends on
+//! their arguments alone. Not here:
 //! what reads the server's disk (`file*`, `templatefile`, `fileset`, `pathexpand`, `abspath`), what evaluates text
 //! (`templatestring`), what uncovers secrets (`nonsensitive`), what differs at each plan (`timestamp`, `uuid`, `bcrypt`),
 //! and functions of providers.
 
 /// Sorted.
-pub const ALLOWED: &[&str] = &[
+pub const PURE: &[&str] = &[
     "abs",
     "alltrue",
     "anytrue",
