@@ -16,6 +16,8 @@ pub const MAX_COMPONENTS: usize = 200;
 pub const MAX_CONNECTIONS: usize = 600;
 /// Most bytes of all override files together.
 pub const MAX_FILES_BYTES: usize = 256 * 1024;
+/// Longest text in a spec that the schema does not bound: a summary of a hearing is the longest honest one.
+pub const MAX_TEXT: usize = 64 * 1024;
 /// How many findings and resources a status lists; the counts are always whole.
 pub const STATUS_LIST_LIMIT: usize = 50;
 

@@ -11,12 +11,10 @@ use super::kinds::Kind;
 use super::metadata;
 use super::status::{ApiError, Cause};
 use crate::api::approval::{Identity, Role};
-use crate::api::design::{ApprovalPolicy, MAX_FILES_BYTES, OnDelete};
+use crate::api::design::{ApprovalPolicy, MAX_FILES_BYTES, MAX_TEXT, OnDelete};
 use crate::api::{API_VERSION, GROUP};
 use crate::trace;
 
-/// Longest text in a spec that the schema does not bound: a summary of a hearing is the longest honest one.
-const MAX_TEXT: usize = 64 * 1024;
 /// Longest id of a component, as in a DNS label.
 const MAX_ID: usize = 63;
 

@@ -6,9 +6,10 @@ use crate::api::design::{DesignSpec, Finding, Preview, Target};
 use crate::api::session::Language;
 use crate::config::Settings;
 use crate::controllers::Knowledge;
-use crate::plan::{StateView, structural_diff};
+use crate::plan::{StateView, looked_up, structural_diff};
 use crate::render::schema::{Node, Schema};
 use crate::render::{RenderContext, Rendered, RenderedResource, render};
+use crate::validator::finding::{Findings, both, quoted};
 use crate::validator::{Defaults, ValidatedDesign, Verdict, validate};
 
 use super::library::Library;
@@ -53,6 +54,23 @@ impl Knowledge for Expertise {
 
     fn preview(&self, rendered: &[RenderedResource], state: Option<&StateView>) -> Preview {
         structural_diff(rendered, state, forces_new)
+    }
+
+    fn without_effect(&self, rendered: &Rendered, state: &StateView, language: Language) -> Vec<Finding> {
+        let mut findings = Findings::new(language);
+        for one in looked_up::without_effect(&rendered.looked_up, state) {
+            let (key, id) = (one.keys.join(", "), quoted(&one.component));
+            let message = both(
+                format!("{id} は既にあり、{key} は作るときだけ効きます。今の {id} は別のイメージから作られています"),
+                format!("{id} exists, and {key} counts only when it is made: it was made of another image"),
+            );
+            let advice = both(
+                "作り直すには、部品の id を変えるか、一度外して適用してから戻してください",
+                "to make it again give the component another id, or take it out, apply, and put it back",
+            );
+            findings.warning("config.at-creation", format!("components[{}].config.{key}", one.component), message).advise(advice).add();
+        }
+        findings.items
     }
 
     fn provider_version(&self) -> String {

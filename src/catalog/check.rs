@@ -52,6 +52,9 @@ fn each_of(value: &Value) -> Vec<&Value> {
 /// megabytes and milliseconds at every start; a length is what it means, and what it is written as.
 const PATTERN_BYTES: usize = 1 << 19;
 
+/// Most different patterns of a catalogue: ten times what ships. Each is small, and an overlay could bring thousands.
+const MAX_PATTERNS: usize = 400;
+
 /// The pattern as it is matched: against the whole text.
 fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_BYTES).build()
@@ -123,6 +126,9 @@ impl Check<'_> {
 
     fn key(&mut self, name: &str, key: &ConfigKey) -> Result<(), Error> {
         let path = ["config", name];
+        if self.patterns.len() > MAX_PATTERNS {
+            return self.fail(&path, format!("config key `{name}`: a catalogue has at most {MAX_PATTERNS} different patterns"));
+        }
         if let Some(pattern) = key.pattern.as_ref().filter(|pattern| !self.patterns.contains_key(*pattern)) {
             match compiled(pattern) {
                 Ok(regex) => self.patterns.insert(pattern.clone(), regex),

@@ -2,23 +2,60 @@
 //! Pure. Quoted templates with `${…}` are refused here, so that a value can only stand where a name stood; `format` says
 //! the same.
 
-use hcl::expr::{Expression, FuncCall, Operation, TraversalOperator};
+use hcl::expr::{Expression, FuncCall, ObjectKey, Operation, TraversalOperator};
 
+use super::functions::PURE;
 use super::mapping::{Expr, Ordered};
+
+/// Deepest nesting of brackets. The parser recurses, and nothing that people read is deeper.
+const MAX_DEPTH: usize = 40;
+/// Most conditions in one text: a chain of them recurses without a bracket.
+const MAX_CONDITIONS: usize = 200;
+
+/// Whether reading a text would recurse so deeply that the stack might end. Asked of every HCL that a person wrote, before
+/// it is read.
+pub fn nests_too_deeply(text: &str) -> bool {
+    let mut depth = 0usize;
+    for byte in text.bytes() {
+        match byte {
+            b'{' | b'[' | b'(' => depth += 1,
+            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    // Chains of these recurse too.
+    text.contains("!!!!") || text.contains("----") || text.chars().filter(|c| *c == '?').count() > MAX_CONDITIONS
+}
 
 /// What is wrong with an expression of a service file: syntax, a name without a value, a value without a name.
 pub(super) fn problem(text: &str, with: &Ordered<Expr>) -> Option<String> {
+    if nests_too_deeply(text) {
+        return Some("`expression` is nested too deeply".to_owned());
+    }
     let mut expression = match text.parse::<Expression>() {
         Ok(expression) => expression,
-        Err(error) => return Some(format!("`expression` cannot be read: {error}")),
+        Err(error) => return Some(format!("`expression` cannot be read: {}", in_one_line(&error))),
     };
     let mut names = Vec::new();
     let mut templates = 0;
+    let mut refused = None;
     walk(&mut expression, &mut |inner| match inner {
         Expression::Variable(name) => names.push(name.to_string()),
         Expression::TemplateExpr(_) => templates += 1,
+        Expression::FuncCall(call) if call.name.is_namespaced() || !PURE.contains(&call.name.name.as_str()) => {
+            refused = Some(format!("`expression` calls `{}`, which may do more than compute", call.name.name));
+        }
+        Expression::Object(members) if members.keys().any(|key| matches!(key, ObjectKey::Expression(key) if !is_literal(key))) => {
+            refused = Some("`expression` computes the key of an object".to_owned());
+        }
         _ => {}
     });
+    if refused.is_some() {
+        return refused;
+    }
     if templates > 0 {
         return Some("`expression` has a template; use format()".to_owned());
     }
@@ -28,6 +65,19 @@ pub(super) fn problem(text: &str, with: &Ordered<Expr>) -> Option<String> {
     }
     let unused = with.iter().find(|(name, _)| !names.iter().any(|n| n == name));
     unused.map(|(name, _)| format!("`with` gives `{name}`, which `expression` does not use"))
+}
+
+/// What a parser says, without the picture of the text it draws in between.
+pub fn in_one_line(error: &dyn std::fmt::Display) -> String {
+    let said = error.to_string();
+    let mut lines = said.lines().map(|line| line.trim_matches([' ', '-', '>', '=', '|']));
+    let first = lines.next().unwrap_or_default();
+    let last = lines.next_back().filter(|last| !last.is_empty()).map(|last| format!(": {last}"));
+    format!("{first}{}", last.unwrap_or_default()).chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}
+
+fn is_literal(expression: &Expression) -> bool {
+    matches!(expression, Expression::String(_) | Expression::Number(_) | Expression::Bool(_))
 }
 
 /// Names that `for` binds.

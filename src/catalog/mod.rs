@@ -10,6 +10,7 @@ mod check;
 mod ends;
 pub mod expression;
 mod keys;
+pub mod functions;
 pub mod mapping;
 pub mod overlay;
 pub mod questions;
@@ -17,6 +18,7 @@ pub mod service;
 pub mod spelling;
 #[cfg(test)]
 mod tests;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,11 +42,13 @@ const MAX_FILE_BYTES: usize = 256 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The file is not YAML, or has a key or type that a service cannot have.
-    #[error("read service file {file}: {message}")]
+    #[error("read service file {file}, line {line}: {message}")]
     Read {
         /// file name
         file: String,
-        /// what is wrong, with line and column
+        /// line, from 1
+        line: usize,
+        /// what is wrong
         message: String,
     },
     /// The file is readable but contradicts itself.
@@ -58,14 +62,16 @@ pub enum Error {
         message: String,
     },
     /// Two files define one service type.
-    #[error("service type {service_type} is defined by {first} and by {second}")]
+    #[error("check service file {file}, line {line}: service type {service_type} is defined by {first} already")]
     Twice {
         /// the type
         service_type: String,
-        /// one file
+        /// the file that came first
         first: String,
-        /// the other
-        second: String,
+        /// the one too many
+        file: String,
+        /// line in it, from 1
+        line: usize,
     },
 }
 
@@ -94,7 +100,8 @@ impl Catalog {
             check::service(file, text, &service, &mut patterns)?;
             let service_type = service.service_type.clone();
             if let Some((first, _)) = sources.get(&service_type) {
-                return Err(Error::Twice { service_type, first: first.clone(), second: file.to_owned() });
+                let (first, line) = (first.clone(), locate(text, &["type"]));
+                return Err(Error::Twice { service_type, first, file: file.to_owned(), line });
             }
             sources.insert(service_type.clone(), (file.to_owned(), text.to_owned()));
             services.insert(service_type, service);
@@ -174,13 +181,10 @@ fn what_is_accepted_is_a_connection(services: &mut BTreeMap<String, Service>) {
     }
 }
 
-/// Reads one file. It is parsed twice on purpose: as a plain value, which refuses duplicate keys anywhere, and typed,
-/// whose errors carry line and column.
 fn read(file: &str, text: &str) -> Result<Service, Error> {
-    let fail = |message: String| Error::Read { file: file.to_owned(), message };
+    let fail = |line: usize, message: String| Error::Read { file: file.to_owned(), line, message };
     if text.len() > MAX_FILE_BYTES {
-        return Err(fail(format!("{} bytes are more than {MAX_FILE_BYTES}", text.len())));
+        return Err(fail(1, format!("{} bytes are more than {MAX_FILE_BYTES}", text.len())));
     }
-    serde_yaml::from_str::<serde_yaml::Value>(text).map_err(|e| fail(e.to_string()))?;
-    serde_yaml::from_str::<Service>(text).map_err(|e| fail(e.to_string()))
+    yaml::read(text).map_err(|fault| fail(fault.line, fault.message))
 }

@@ -39,11 +39,13 @@ pub struct Files<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// not YAML, or a key or type that the file cannot have
-    #[error("read {file}: {message}")]
+    #[error("read {file}, line {line}: {message}")]
     Read {
         /// file name
         file: &'static str,
-        /// what is wrong, with line and column
+        /// line, from 1
+        line: usize,
+        /// what is wrong
         message: String,
     },
     /// readable, but it contradicts itself
@@ -390,10 +392,7 @@ fn largest_number(text: &str) -> Option<f64> {
 }
 
 fn read<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, Error> {
-    let fail = |error: serde_yaml::Error| Error::Read { file, message: error.to_string() };
-    // As a plain value first: that refuses keys that stand twice.
-    serde_yaml::from_str::<serde_yaml::Value>(text).map_err(fail)?;
-    serde_yaml::from_str(text).map_err(fail)
+    super::yaml::read(text).map_err(|fault| Error::Read { file, line: fault.line, message: fault.message })
 }
 
 fn check_questions(questions: &[Question]) -> Result<(), Error> {

@@ -59,6 +59,7 @@ fn what_a_type_accepts_is_a_connection_of_the_other() {
 #[test]
 fn a_faulty_file_is_refused_with_file_and_line() {
     Catalog::from_files([("thing.yaml", GOOD)]).unwrap();
+    let deep = format!("{{ expression: '{}1{}' }}", "(".repeat(5_000), ")".repeat(5_000));
     let rows = [
         ("default: 1", "default: 3", "line 7", "a default outside the choices"),
         ("default: 1", "default: big", "line 7", "a default of the wrong type"),
@@ -114,6 +115,19 @@ fn a_faulty_file_is_refused_with_file_and_line() {
             "a requirement that nothing can meet",
         ),
         (
+            "{ config: size, as: string }",
+            "{ expression: 'file(size)', with: { size: { config: size } } }",
+            "line 16: `expression` calls `file`",
+            "a function that reads the server's disk",
+        ),
+        (
+            "{ config: size, as: string }",
+            "{ expression: '{ (size) = 1 }', with: { size: { config: size } } }",
+            "line 16: `expression` computes the key",
+            "a name where nothing looks for one",
+        ),
+        ("{ config: size, as: string }", deep.as_str(), "line 16: `expression` is nested too deeply", "text made to exhaust the parser"),
+        (
             "resources:\n",
             "secrets: [{ name: word, length: 7, of_each: 2, description: { ja: 語, en: Word } }]\nresources:\n",
             "7 characters cannot hold 2 of each kind",
@@ -128,7 +142,16 @@ fn a_faulty_file_is_refused_with_file_and_line() {
 }
 
 #[test]
+fn patterns_without_end_are_refused_before_they_fill_the_memory() {
+    let key = |n: usize| format!("  key{n}:\n    type: string\n    pattern: \"a{n}\"\n    description: {{ ja: 鍵, en: Key }}\n");
+    let keys: String = (0..500).map(key).collect();
+    let text = GOOD.replace("resources:\n", &format!("{keys}resources:\n"));
+    let error = Catalog::from_files([("thing.yaml", text.as_str())]).unwrap_err().to_string();
+    assert!(error.contains("at most 400 different patterns"), "{error}");
+}
+
+#[test]
 fn one_type_in_two_files_is_refused() {
     let error = Catalog::from_files([("a.yaml", GOOD), ("b.yaml", GOOD)]).unwrap_err();
-    assert_eq!(error.to_string(), "service type thing is defined by a.yaml and by b.yaml");
+    assert_eq!(error.to_string(), "check service file b.yaml, line 1: service type thing is defined by a.yaml already");
 }

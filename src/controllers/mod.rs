@@ -59,6 +59,11 @@ pub trait Knowledge: Send + Sync + 'static {
     fn render(&self, design: &ValidatedDesign, context: &RenderContext) -> Result<Rendered, Vec<Finding>>;
     /// What would change, without Terraform.
     fn preview(&self, rendered: &[RenderedResource], state: Option<&StateView>) -> Preview;
+    /// Wishes that change nothing of what exists, as findings.
+    fn without_effect(&self, rendered: &Rendered, state: &StateView, language: Language) -> Vec<Finding> {
+        let _ = (rendered, state, language);
+        Vec::new()
+    }
     /// Version of the provider that plans are made with.
     fn provider_version(&self) -> String;
     /// Changes whenever the same spec may be judged or rendered differently.

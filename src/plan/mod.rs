@@ -15,6 +15,7 @@ pub mod diagnostics;
 pub mod diff;
 pub mod events;
 pub mod graph;
+pub mod looked_up;
 pub mod mask;
 pub mod outcome;
 pub mod paths;

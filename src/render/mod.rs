@@ -14,6 +14,7 @@ pub mod export;
 pub mod files;
 pub mod graph;
 pub mod hcl_text;
+pub mod looked_up;
 pub mod mapping;
 pub mod network;
 pub mod overrides;
@@ -56,6 +57,8 @@ pub struct Rendered {
     pub types: BTreeSet<String>,
     /// address → component id (derived network belongs to its VCN component)
     pub components: BTreeMap<String, String>,
+    /// what is looked up when a resource is made and ignored afterwards
+    pub looked_up: Vec<looked_up::LookedUp>,
 }
 
 /// A secret variable a design needs.
@@ -126,6 +129,7 @@ pub fn render(design: &ValidatedDesign, catalog: &Catalog, context: &RenderConte
         resources: managed().map(rendered).chain(added.resources).collect(),
         types: content.resources.iter().map(|r| r.resource_type.clone()).chain(added.types).collect(),
         components: managed().map(|r| (r.address(), r.component.clone())).collect(),
+        looked_up: looked_up::of(design, catalog, &content.resources),
         files,
     })
 }

@@ -1,131 +1,114 @@
-//! Fuzzing of everything that strangers write: designs, service files, rules, override files, Terraform's output. Stable
-//! Rust, no dependency: mutations, and novelty of what came out in place of coverage.
+//! Fuzzing of everything that strangers write: designs, service files, rules, override files, what Terraform prints. Each
+//! format twice: as bytes, and as edits of documents that are right to begin with.
 //!
-//! `cargo test --test fuzz` runs each target for two seconds; `make fuzz` for GALLEY_FUZZ_SECONDS (300). A finding prints
-//! the input and is written to `target/fuzz/`: put it into `tests/fuzz/corpus/<target>/`, where it stays a test. Inputs that
-//! came out in a new way are kept with GALLEY_FUZZ_KEEP=1. Before each run the input is in `target/fuzz/<target>.running`
-//! while GALLEY_FUZZ_TRACE=1: a stack that overflows leaves nothing else behind.
+//! One set of properties, two engines of `bolero`. `cargo test --test fuzz` runs every committed input and some random ones,
+//! on any toolchain. `make fuzz` builds the same file with LLVM's coverage counters and lets libFuzzer look for inputs, for
+//! GALLEY_FUZZ_SECONDS (300) each (tools/fuzz.sh, docs/adr/0014). What it finds goes to `__fuzz__/<name>/crashes/`, where it
+//! is run by every later test: commit it with what mends it.
 
-mod mutate;
+mod edits;
+mod hcl;
 mod targets;
+mod words;
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
 
-use mutate::{Dice, mutated};
-use targets::{TARGETS, Target};
+use bolero::check;
+use edits::Edits;
+use serde_json::Value;
+use targets::{Target, architecture, overrides, rules, services, terraform};
 
-/// Seconds for each target when nothing is said: five targets at once stay well below what CI gives them.
-const SECONDS: u64 = 2;
+/// Random inputs of one test: what a build without optimisation does in a second or two.
+const TRIES: usize = 60;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// How long one input may take before the run ends with its name: a thousand times what the slowest one takes. libFuzzer
+/// has a clock of its own and a much shorter limit.
+const HANG: Duration = Duration::from_secs(120);
+
+/// Runs one input: what must hold, within the memory it may take.
+fn run(target: &Target, input: &[u8]) {
+    let _watched = Watched::new(target, input);
+    let mut result = Ok(());
+    let used = allocation_counter::measure(|| result = catch_unwind(AssertUnwindSafe(|| (target.check)(input))));
+    result.unwrap_or_else(|panic| resume_unwind(panic));
+    let (base, each) = target.memory;
+    let most = base + each * input.len() as u64;
+    assert!(used.bytes_max <= most, "{}: {} bytes for an input of {}; {most} are allowed", target.name, used.bytes_max, input.len());
 }
 
-fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = fs::read_dir(root().join("tests/fuzz/corpus").join(name)).unwrap();
-    let mut paths: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
-}
+/// Ends the process when an input is not done in time.
+struct Watched(Sender<()>);
 
-/// Runs one input; Err is what it panicked with.
-fn attempt(target: &Target, input: &[u8]) -> Result<String, String> {
-    catch_unwind(AssertUnwindSafe(|| (target.run)(input))).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        text.unwrap_or("a panic without a text").to_owned()
-    })
-}
-
-fn fuzz(name: &str) {
-    let target = TARGETS.iter().find(|target| target.name == name).unwrap();
-    let said = std::env::var("GALLEY_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let (keep, trace) = (std::env::var_os("GALLEY_FUZZ_KEEP").is_some(), std::env::var_os("GALLEY_FUZZ_TRACE").is_some());
-    let out = root().join("target/fuzz");
-    fs::create_dir_all(&out).unwrap();
-    let running = out.join(format!("{name}.running"));
-    let mut known: Vec<Vec<u8>> = (target.seeds)();
-    known.extend(corpus(name).into_iter().map(|(_, input)| input));
-    let (mut ways, mut slowest) = (BTreeSet::new(), (Duration::ZERO, 0));
-    for input in &known {
-        ways.insert(
-            attempt(target, input).unwrap_or_else(|text| panic!("{name}: a seed panics: {text}\n{}", String::from_utf8_lossy(input))),
-        );
-    }
-    let mut dice = Dice(said.unwrap_or(SECONDS) ^ 0x6761_6c6c_6579);
-    let (start, mut runs, mut kept) = (Instant::now(), 0_u64, 0_u64);
-    while start.elapsed() < Duration::from_secs(said.unwrap_or(SECONDS)) {
-        let input = {
-            let one = dice.roll(known.len());
-            let other = dice.roll(known.len());
-            mutated(&mut dice, &known[one], &known[other])
-        };
-        if trace {
-            fs::write(&running, &input).unwrap();
+impl Watched {
+    fn new(target: &Target, input: &[u8]) -> Option<Watched> {
+        if std::env::var_os("BOLERO_LIBFUZZER_ARGS").is_some() {
+            return None;
         }
-        let before = Instant::now();
-        let result = attempt(target, &input);
-        runs += 1;
-        if before.elapsed() > slowest.0 {
-            slowest = (before.elapsed(), input.len());
-        }
-        match result {
-            Ok(way) if ways.insert(way.clone()) => {
-                if keep && input.len() < 20_000 {
-                    fs::write(out.join(format!("{name}-{kept:05}")), &input).unwrap();
-                }
-                kept += 1;
-                known.push(input);
+        let (done, wait) = mpsc::channel();
+        let (name, input) = (target.name, input.to_vec());
+        std::thread::spawn(move || {
+            if wait.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{name}: not done after {HANG:?}:\n{}", String::from_utf8_lossy(&input));
+                std::process::abort();
             }
-            Ok(_) => {}
-            Err(text) => {
-                let path = out.join(format!("{name}.found"));
-                fs::write(&path, &input).unwrap();
-                panic!(
-                    "{name}: {text}\nthe input is in {}:\n{}",
-                    path.display(),
-                    String::from_utf8_lossy(&input[..input.len().min(4_000)])
-                );
-            }
-        }
+        });
+        Some(Watched(done))
     }
-    println!("{name}: {runs} inputs, {kept} new ways, slowest {} ms ({} bytes), 0 findings", slowest.0.as_millis(), slowest.1);
 }
 
-#[test]
-fn designs_of_strangers_are_judged_and_rendered_or_refused() {
-    fuzz("architecture");
-}
-
-#[test]
-fn service_files_of_strangers_load_or_are_refused() {
-    fuzz("services");
-}
-
-#[test]
-fn rules_of_strangers_load_or_are_refused() {
-    fuzz("rules");
-}
-
-#[test]
-fn override_files_of_strangers_are_taken_or_refused() {
-    fuzz("overrides");
-}
-
-#[test]
-fn whatever_terraform_prints_is_read() {
-    fuzz("terraform");
-}
-
-#[test]
-fn every_input_that_was_ever_found_stays_harmless() {
-    for target in &TARGETS {
-        for (path, input) in corpus(target.name) {
-            let result = attempt(target, &input);
-            assert!(result.is_ok(), "{}: {result:?}", path.display());
-        }
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
     }
+}
+
+/// Runs a document that was edited, as the text a stranger would send.
+fn run_edited(target: &Target, seeds: &[Value], edits: &Edits) {
+    run(target, edits.applied(seeds).to_string().as_bytes());
+}
+
+/// The two tests of one format.
+macro_rules! target {
+    ($target:expr, $bytes:ident = $name:literal, $edited:ident = $edited_name:literal) => {
+        #[test]
+        fn $bytes() {
+            check!(name = $name).with_iterations(TRIES + committed($name)).for_each(|input: &[u8]| run(&$target, input));
+        }
+
+        #[test]
+        fn $edited() {
+            static SEEDS: LazyLock<Vec<Value>> = LazyLock::new($target.seeds);
+            check!(name = $edited_name)
+                .with_type::<Edits>()
+                .with_iterations(TRIES + committed($edited_name))
+                .for_each(|edits| run_edited(&$target, &SEEDS, edits));
+        }
+    };
+}
+
+target!(architecture::TARGET, designs_are_judged_and_rendered_or_refused = "architecture", edited_designs_are_too = "architecture-edited");
+target!(services::TARGET, service_files_load_or_are_refused = "services", edited_service_files_are_too = "services-edited");
+target!(rules::TARGET, rules_load_or_are_refused = "rules", edited_rules_are_too = "rules-edited");
+target!(terraform::TARGET, what_terraform_prints_is_read = "terraform", edited_plans_and_states_are_too = "terraform-edited");
+
+#[test]
+fn override_files_are_taken_or_refused() {
+    check!(name = "overrides").with_iterations(TRIES + committed("overrides")).for_each(|input: &[u8]| run(&overrides::TARGET, input));
+}
+
+#[test]
+fn override_files_made_by_grammar_are_too() {
+    check!(name = "overrides-made")
+        .with_type::<hcl::File>()
+        .with_iterations(TRIES + committed("overrides-made"))
+        .for_each(|file| run(&overrides::TARGET, file.text().as_bytes()));
+}
+
+/// How many inputs of a test are committed: all of them are run before the random ones.
+fn committed(name: &str) -> usize {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/__fuzz__").join(name);
+    ["corpus", "crashes"].iter().flat_map(|part| std::fs::read_dir(folder.join(part))).flatten().count()
 }

@@ -16,10 +16,11 @@ use super::act::{Outcome, record_of, wake};
 use super::fetch::Fetched;
 use super::observe::Observed;
 use super::step::Rest;
-use super::validate::Desired;
+use super::validate::{Desired, add};
 use crate::api::approval::short;
 use crate::api::condition::{READY, RECONCILING, STALLED, clip, condition, set_condition};
 use crate::api::design::{DesignStatus, Health, PlanRecord, ResourceItem, Resources, STATUS_LIST_LIMIT, Sync};
+use crate::api::session::Language;
 use crate::api::{Design, MANAGER, NAMESPACE, Reason, Time, WhoActs};
 
 /// What one rest means for people.
@@ -49,6 +50,7 @@ pub async fn report(ctx: &Ctx, fetched: &Fetched, outcome: Outcome) -> Result<Re
     let mut next = fold(status, &rest, seen.as_deref(), fetched.generation, &now);
     if let Some((desired, observed)) = seen.as_deref() {
         preview(ctx, &mut next, desired, observed, &fetched.status);
+        without_effect(ctx, &mut next, desired, observed, fetched.language);
     }
     let old = base.status.clone().unwrap_or_default();
     match patch_status(&ctx.client, &*base, &value(&old)?, &value(&next)?, true).await {
@@ -152,6 +154,14 @@ fn preview(ctx: &Ctx, next: &mut DesignStatus, desired: &Desired, observed: &Obs
                 next.preview = Some(ctx.knowledge.preview(&rendered.resources, observed.view.as_deref()));
             }
         }
+    }
+}
+
+/// What the design wishes and no apply will do joins the findings: it shows only beside the state.
+fn without_effect(ctx: &Ctx, next: &mut DesignStatus, desired: &Desired, observed: &Observed, language: Language) {
+    let (Some(findings), Some(rendered), Some(view)) = (&mut next.findings, &desired.rendered, &observed.view) else { return };
+    for finding in ctx.knowledge.without_effect(rendered, view, language) {
+        add(findings, finding);
     }
 }
 

@@ -228,6 +228,18 @@ pub fn bounded(items: Vec<Finding>) -> Findings {
     Findings { errors, warnings, infos, items: most_telling(items, STATUS_LIST_LIMIT) }
 }
 
+/// Adds one finding to those that were counted, in its place.
+pub fn add(findings: &mut Findings, finding: Finding) {
+    match finding.severity {
+        Severity::Error => findings.errors += 1,
+        Severity::Warning => findings.warnings += 1,
+        Severity::Info => findings.infos += 1,
+    }
+    let at = findings.items.partition_point(|known| known.severity <= finding.severity);
+    findings.items.insert(at, finding);
+    findings.items.truncate(STATUS_LIST_LIMIT);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,6 +126,7 @@ impl Knowledge for Words {
             secrets: design.components.iter().filter_map(|component| secret(&component.id)).collect(),
             types: BTreeSet::new(),
             components: BTreeMap::new(),
+            looked_up: Vec::new(),
         })
     }
     fn preview(&self, _: &[RenderedResource], _: Option<&StateView>) -> Preview {

@@ -2,10 +2,10 @@
 //! template strings included; nothing of a refused file reaches Terraform. Pure.
 //!
 //! Allowed: `resource` and `data` of provider oracle/oci, `variable`, `locals`, `output`, and the pure functions of
-//! [`functions::ALLOWED`]. Everything else is refused, because a plan runs on the server with its credentials: a
+//! [`functions::PURE`](crate::catalog::functions::PURE). Everything else is refused, because a plan runs on the server with its credentials: a
 //! provisioner runs commands, `file()` reads the server's disk, `external` starts programs, a module comes from the network.
 
-mod functions;
+mod heredoc;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,14 +19,12 @@ use super::RenderedResource;
 use super::schema::Schema;
 use super::tree::Mode;
 use crate::api::design::{Finding, Severity};
+use crate::catalog::expression;
 use crate::validator::finding::{Both, Findings, both, quoted};
 
 /// Files that Galley writes itself; further ones are named after tiers.
 const GENERATED: &[&str] =
     &["main", "variables", "outputs", "network", "compute", "database", "storage", "edge", "functions", "integration", "oke"];
-
-/// Deepest nesting of brackets. The parser recurses, and no configuration people read is deeper.
-const MAX_DEPTH: usize = 40;
 
 /// Arguments by which the provider would read a file of the server (schema of provider 8.28.0): the type, empty for every
 /// type, and the name.
@@ -93,31 +91,16 @@ pub fn variables(files: &BTreeMap<String, String>) -> Vec<String> {
 
 /// The tree as it was parsed, and what hcl-rs makes of it.
 fn parse(text: &str) -> Result<(hcl_edit::structure::Body, Body), Refusal> {
-    let mut depth = 0usize;
-    for byte in text.bytes() {
-        match byte {
-            b'{' | b'[' | b'(' => depth += 1,
-            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(("files.syntax", both("括弧が深すぎます", "brackets are nested too deeply")));
-        }
+    if expression::nests_too_deeply(text) {
+        return Err(("files.syntax", both("括弧か式の入れ子が深すぎます", "brackets or expressions are nested too deeply")));
     }
-    // Chains of these make the parser recurse too, without a bracket.
-    let count = |sign: char| text.chars().filter(|c| *c == sign).count();
-    if text.contains("!!!!") || text.contains("----") || count('?') > 200 {
-        return Err(("files.syntax", both("式が長すぎます", "an expression is too long")));
-    }
-    let tree: Result<hcl_edit::structure::Body, hcl_edit::parser::Error> = text.parse();
-    let tree = tree.map_err(|error| {
-        // The place stands in the first line, what was expected in the last; between them the text itself is quoted.
-        let error = error.to_string();
-        let place = error.lines().next().unwrap_or_default().trim_start_matches([' ', '-', '>']);
-        let expected = error.lines().rev().find_map(|line| line.trim().strip_prefix("= ")).unwrap_or_default();
-        let shown: String = format!("{place} {expected}").trim().chars().take(200).collect();
+    let tree: hcl_edit::structure::Body = text.parse().map_err(|error: hcl_edit::parser::Error| {
+        let shown = expression::in_one_line(&error);
         ("files.syntax", both(format!("HCL として読めません: {shown}"), format!("it cannot be read as HCL: {shown}")))
     })?;
+    if let Some(why) = heredoc::doubtful(text, &tree) {
+        return Err(("files.syntax", why));
+    }
     let body = tree.clone().into();
     Ok((tree, body))
 }

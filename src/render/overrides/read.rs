@@ -9,7 +9,7 @@ use hcl_edit::structure::{Body, Structure};
 use hcl_edit::template::{Directive, Element};
 
 use super::Refusal;
-use super::functions::ALLOWED;
+use crate::catalog::functions::PURE;
 use crate::validator::finding::{both, quoted};
 
 /// Everything refused in the expressions of a file.
@@ -77,7 +77,7 @@ fn walk(expression: &Expression, out: &mut Vec<Refusal>) {
 
 fn function(call: &FuncCall, out: &mut Vec<Refusal>) {
     let name = call.name.name.as_str();
-    if !call.name.namespace.is_empty() || !ALLOWED.contains(&name) {
+    if !call.name.namespace.is_empty() || !PURE.contains(&name) {
         let shown = quoted(name);
         out.push(("files.function", both(format!("関数 {shown} は使えません"), format!("function {shown} cannot be used"))));
     }

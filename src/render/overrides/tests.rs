@@ -95,6 +95,32 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "files.argument",
         "stands in the way of the design's own end",
     ),
+    (
+        "a.tf",
+        "locals {\n  a = <<EOT\nEOT\n  b = file(\"/etc/passwd\")\n  c = <<EOT\nx\nEOT\n}",
+        "files.syntax",
+        "an empty heredoc: Terraform ends it at once, our reader at the next marker",
+    ),
+    (
+        "a.tf",
+        "locals {\n  a = <<EOT\nx\n\u{a0}EOT\n  b = file(\"/etc/passwd\")\n  c = <<EOT\nx\nEOT\n}",
+        "files.syntax",
+        "white space that only Terraform takes for such before the marker",
+    ),
+    (
+        "a.tf",
+        "locals {\n  a = [<<EOT\nx\nEOT]\n# ${file(\"/etc/passwd\")}\n  b = [<<EOT\ny\nEOT\n]\n}",
+        "files.syntax",
+        "a bracket behind the marker: to Terraform the comment is part of the text",
+    ),
+    (
+        "a.tf",
+        "locals {\n  a = <<EOT\nx\nEOT # ${file(\"/etc/passwd\")}\n  b = <<EOT\ny\nEOT\n}",
+        "files.syntax",
+        "a comment behind the marker",
+    ),
+    ("a.tf", "locals {\n  a = <<EOT\n${<<EOU\nx\nEOU\n}\nEOT\n}", "files.syntax", "a heredoc in a heredoc"),
+    ("a.tf", "locals {\n  a = 1 # x\rb = file(\"/etc/passwd\")\n}", "files.syntax", "a line that ends for some readers only"),
     ("a.tf", "output \"o\" {\n  value = { (filemd5(\"/x\")) = 1 }\n}", "files.function", "as the key of an object"),
     ("a.tf", "output \"o\" {\n  value = [1][filesha1(\"/x\")]\n}", "files.function", "as an index"),
     ("a.tf", "output \"o\" {\n  value = [for k in [1] : k if fileexists(\"/x\")]\n}", "files.function", "as a condition"),
@@ -185,6 +211,12 @@ const WORKING: &[(&str, &str, &str)] = &[
         "content that stands in the file",
     ),
     ("here-doc_1.tf", "locals {\n  text = <<-EOT\n    %{if true}a%{else}b%{endif}\n  EOT\n}", "a heredoc with directives"),
+    (
+        "cloud-init.tf",
+        "locals {\n  run = base64encode(<<-SH\n    #!/bin/sh\n    cat <<EOF > /etc/motd\n    ${var.region}\n    EOF\n  SH\n  )\n}\n",
+        "a script with a heredoc of its own",
+    ),
+    ("windows.tf", "locals {\r\n  a = <<EOT\r\nx\r\nEOT\r\n}\r\n", "lines that end with CRLF"),
     ("empty.tf", "# nothing yet\n", "a comment"),
 ];
 

@@ -12,25 +12,25 @@ use crate::api::design::{Finding, Severity};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
+pub(super) struct Case {
     /// what happened, and where that is written down
     story: String,
     /// the design
     design: Example,
     /// the findings it must have
-    expect: Vec<Expected>,
+    pub(super) expect: Vec<Expected>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Expected {
-    rule: String,
+pub(super) struct Expected {
+    pub(super) rule: String,
     /// component the finding is about; for a connection one of its ends; absent for the design
     component: Option<String>,
     severity: Severity,
 }
 
-fn cases() -> Vec<(String, Case)> {
+pub(super) fn cases() -> Vec<(String, Case)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));

@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use super::cel::Context;
 use super::input;
+use crate::catalog::locate;
+use crate::catalog::yaml::{self, Fault};
+use crate::validator::finding::quoted;
 
 /// Regions with key, realm and domain: see `rules/provider/README.md`.
 const REGIONS: &str = include_str!("../../../rules/provider/regions.json");
@@ -14,15 +17,18 @@ const REGIONS: &str = include_str!("../../../rules/provider/regions.json");
 pub(super) struct Facts(Map<String, Value>);
 
 impl Facts {
-    /// Reads the file of facts. Parsed as a plain value first: that refuses a key that stands twice.
-    pub(super) fn read(text: &str) -> Result<Facts, String> {
-        let plain: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-        let mut facts: Map<String, Value> = serde_yaml::from_value(plain).map_err(|error| error.to_string())?;
-        let mut regions: Map<String, Value> = serde_json::from_str(REGIONS).map_err(|error| error.to_string())?;
+    /// Reads the file of facts.
+    pub(super) fn read(text: &str) -> Result<Facts, Fault> {
+        let mut facts: Map<String, Value> = yaml::read(text)?;
+        let mut regions: Map<String, Value> =
+            serde_json::from_str(REGIONS).map_err(|error| Fault { line: 1, message: error.to_string() })?;
         let more = facts.remove("region_facts").unwrap_or_default();
         for (region, members) in more.as_object().into_iter().flatten() {
             let known = regions.get_mut(region).and_then(Value::as_object_mut);
-            let Some(known) = known else { return Err(format!("region_facts names `{region}`, which is not a region")) };
+            let Some(known) = known else {
+                let message = format!("region_facts names {}, which is not a region", quoted(region));
+                return Err(Fault { line: locate(text, &["region_facts", region]), message });
+            };
             known.extend(members.as_object().cloned().unwrap_or_default());
         }
         facts.insert("regions".to_owned(), Value::Object(regions));

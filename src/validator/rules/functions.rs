@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::Ipv4Net;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::cel::{Context, ExecutionError, ResolveResult, Value};
 
@@ -29,7 +29,6 @@ pub(super) const ALLOWED: &[&str] = &[
     "substring",
     "indexOf",
     "charAt",
-    "replace",
     "isCIDR",
     "sum",
     // Galley's own
@@ -79,9 +78,12 @@ pub(super) fn register(context: &mut Context<'_>) {
     });
 }
 
+/// Bytes a compiled pattern may take: as in service files, a length is not written as a repetition of thousands.
+const PATTERN_BYTES: usize = 1 << 19;
+
 /// A pattern that matches a text as a whole.
 pub(super) fn pattern_of(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?:{pattern})$"))
+    RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_BYTES).build()
 }
 
 fn net(function: &str, text: &str) -> Result<Ipv4Net, ExecutionError> {

@@ -148,8 +148,19 @@ impl<'a> Input<'a> {
             ])
         };
         scope.add_variable_from_value("links", Value::from(design.connections.iter().map(link).collect::<Vec<_>>()));
-        let vcns =
-            network.vcns.iter().map(|(label, cidr)| map([("label", Value::from(label.as_str())), ("cidr", Value::from(cidr.to_string()))]));
+        let own = |role: NetworkRole, vcn: &str| {
+            let is = |c: &&ValidatedComponent| catalog.service(&c.service_type).and_then(|s| s.network) == Some(role) && self.vcn(c) == vcn;
+            Value::from(design.components.iter().filter(is).map(|c| Value::from(c.id.as_str())).collect::<Vec<_>>())
+        };
+        let vcns = network.vcns.iter().map(|(label, cidr)| {
+            map([
+                ("label", Value::from(label.as_str())),
+                ("cidr", Value::from(cidr.to_string())),
+                ("internet_gateways", own(NetworkRole::InternetGateway, label)),
+                ("nat_gateways", own(NetworkRole::NatGateway, label)),
+                ("service_gateways", own(NetworkRole::ServiceGateway, label)),
+            ])
+        });
         scope.add_variable_from_value("vcns", Value::from(vcns.collect::<Vec<_>>()));
         let subnets = network.subnets.keys().map(|label| self.subnet(label));
         scope.add_variable_from_value("subnets", Value::from(subnets.collect::<Vec<_>>()));
@@ -165,6 +176,7 @@ impl<'a> Input<'a> {
         scope.add_variable_from_value("said", self.said(component));
         scope.add_variable_from_value("place", self.place(component));
         scope.add_variable_from_value("places", self.places(component));
+        scope.add_variable_from_value("vcn", self.vcn(component));
         scope.add_variable_from_value("incoming", self.seen(self.incoming.get(at)));
         scope.add_variable_from_value("outgoing", self.seen(self.outgoing.get(at)));
         scope.add_variable_from_value("open_ports", self.open_ports(component));
@@ -201,7 +213,15 @@ impl<'a> Input<'a> {
             ("said", self.said(component)),
             ("place", self.place(component)),
             ("places", self.places(component)),
+            ("vcn", Value::from(self.vcn(component))),
         ])
+    }
+
+    /// Label of the VCN that a part of the network belongs to, or that a component stands in; empty for none.
+    fn vcn(&self, component: &ValidatedComponent) -> &'a str {
+        let network = self.case.network;
+        let stands = || network.placements.get(&component.id).map(|placement| placement.vcn.as_str());
+        network.vcn_of.get(&component.label).map(String::as_str).or_else(stands).unwrap_or_default()
     }
 
     fn seen(&self, list: Option<&Vec<Seen<'a>>>) -> Value {

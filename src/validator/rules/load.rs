@@ -10,8 +10,9 @@ use super::definition::{AppliesTo, Definition, RuleFile};
 use super::facts::Facts;
 use super::program::{self, Names, OF_COMPONENT, OF_DESIGN, OF_PAIR, Scope};
 use super::{Error, FACTS, Rule, Shelf, functions, text};
-use crate::catalog::Catalog;
 use crate::catalog::service::Text;
+use crate::catalog::yaml;
+use crate::catalog::{Catalog, locate};
 
 /// Largest rule file: the shipped ones are below 64 KiB; the cap keeps a bad overlay from being parsed at all.
 const MAX_FILE_BYTES: usize = 256 * 1024;
@@ -47,16 +48,16 @@ pub(super) fn shelf(files: &[(&str, &str)]) -> Result<Shelf, Error> {
     let mut rules = Vec::new();
     let mut facts = Facts::default();
     for (file, text) in files.iter().copied() {
-        let fail = |message: String| Error::Read { file: file.to_owned(), message };
+        let fail = |yaml::Fault { line, message }| Error::Read { file: file.to_owned(), line, message };
         if text.len() > MAX_FILE_BYTES {
-            return Err(fail(format!("{} bytes are more than {MAX_FILE_BYTES}", text.len())));
+            return Err(fail(yaml::Fault { line: 1, message: format!("{} bytes are more than {MAX_FILE_BYTES}", text.len()) }));
         }
         if file == FACTS {
             facts = Facts::read(text).map_err(fail)?;
             continue;
         }
-        // Typed from the text: its errors carry line and column. Keys that stand twice inside an example are found by `check`.
-        let RuleFile { theme, rules: definitions } = serde_yaml::from_str(text).map_err(|error| fail(error.to_string()))?;
+        // Keys that stand twice inside an example are found by `check`: the shipped files have passed it.
+        let RuleFile { theme, rules: definitions } = yaml::typed(text).map_err(fail)?;
         let theme: Arc<Text> = Arc::new(theme);
         let rule = |definition| Rule {
             definition,
@@ -102,12 +103,12 @@ pub(super) fn line(text: &str, id: &str, member: Option<&str>) -> usize {
 /// Checks every rule of a shelf against the catalogue.
 pub(super) fn check(shelf: &Shelf, files: &[(&str, &str)], catalog: &Catalog) -> Result<(), Error> {
     for (file, text) in files {
-        let plain = serde_yaml::from_str::<serde_yaml::Value>(text);
-        plain.map_err(|error| Error::Read { file: (*file).to_owned(), message: error.to_string() })?;
+        yaml::strict(text).map_err(|yaml::Fault { line, message }| Error::Read { file: (*file).to_owned(), line, message })?;
     }
     let taken = OF_COMPONENT.iter().chain(OF_PAIR).chain(OF_DESIGN);
     if let Some(name) = taken.into_iter().find(|name| shelf.facts.names().any(|fact| fact == **name)) {
-        return Err(Error::Read { file: FACTS.to_owned(), message: format!("a fact cannot be called `{name}`") });
+        let line = locate(of(files, FACTS), &[name]);
+        return Err(Error::Read { file: FACTS.to_owned(), line, message: format!("a fact cannot be called `{name}`") });
     }
     for rule in &shelf.rules {
         one(rule, shelf, catalog).map_err(|(member, message)| Error::Check {

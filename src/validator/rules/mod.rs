@@ -16,12 +16,15 @@ mod load;
 mod program;
 mod text;
 mod timing;
+mod weight;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]
 mod docs_tests;
+#[cfg(test)]
+mod field_tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,11 +55,13 @@ pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The file is not YAML, or has a key or type that a rule cannot have.
-    #[error("read rule file {file}: {message}")]
+    #[error("read rule file {file}, line {line}: {message}")]
     Read {
         /// file name
         file: String,
-        /// what is wrong, with line and column
+        /// line, from 1
+        line: usize,
+        /// what is wrong
         message: String,
     },
     /// The file is readable, but a rule in it cannot be used.

@@ -1,16 +1,17 @@
 //! Compiles the CEL of rules and refuses what must not run: names that nothing defines, config keys that the service types
 //! do not have, functions that are not known to be cheap, comprehensions nested more than twice, structures (the crate's
-//! evaluator panics on them), and expressions beyond a size. Pure.
+//! evaluator panics on them), and expressions beyond a size or whose values may grow beyond one (`weight`). Pure.
 
 use super::cel::Program;
 use super::cel::common::ast::{EntryExpr, Expr, LiteralValue, operators};
 use super::functions::{ALLOWED, pattern_of};
+use super::weight;
 use crate::catalog::Catalog;
 use crate::catalog::service::Service;
 
 /// Comprehensions inside comprehensions. Lists of a design hold up to 600 members: two levels are 360,000 steps, three
 /// would be minutes, and the evaluator has no budget of its own.
-const MAX_NESTING: usize = 2;
+pub(super) const MAX_NESTING: usize = 2;
 /// Nodes of one expression; the longest shipped one has about 150.
 const MAX_NODES: usize = 500;
 /// Members of a list that is written out.
@@ -33,7 +34,7 @@ pub(super) enum Scope {
 pub(super) const OF_DESIGN: &[&str] = &["design", "count", "components", "links", "vcns", "subnets"];
 /// Names in the scope of a component.
 pub(super) const OF_COMPONENT: &[&str] =
-    &["id", "type", "name", "label", "config", "said", "place", "places", "incoming", "outgoing", "open_ports"];
+    &["id", "type", "name", "label", "config", "said", "place", "places", "vcn", "incoming", "outgoing", "open_ports"];
 /// Names in the scope of a connection.
 pub(super) const OF_PAIR: &[&str] = &["source", "target", "via"];
 /// Members of `design`.
@@ -44,7 +45,7 @@ pub(super) const PLACE_MEMBERS: &[&str] = &[
     "subnet", "cidr", "prefix", "usable", "public", "tier", "brought", "vcn", "vcn_cidr", "internet", "services", "lists", "table", "nsg",
 ];
 /// Members of `source` and `target`.
-pub(super) const END_MEMBERS: &[&str] = &["id", "type", "name", "label", "config", "said", "place", "places"];
+pub(super) const END_MEMBERS: &[&str] = &["id", "type", "name", "label", "config", "said", "place", "places", "vcn"];
 
 /// What an expression may name.
 pub(super) struct Names<'a> {
@@ -68,7 +69,19 @@ pub(super) fn compile(source: &str) -> Result<Program, String> {
 
 /// Refuses an expression that must not run.
 pub(super) fn check(program: &Program, names: &Names<'_>) -> Result<(), String> {
-    Walk { names, bound: Vec::new(), nodes: 0 }.expr(&program.expression().expr, 0)
+    let expr = &program.expression().expr;
+    Walk { names, bound: Vec::new(), nodes: 0 }.expr(expr, 0)?;
+    weight::check(expr)
+}
+
+/// A pattern is written out: one of a design's texts would be compiled and kept for every text there is.
+fn pattern(pattern: Option<&Expr>) -> Result<(), String> {
+    let Some(Expr::Literal(LiteralValue::String(pattern))) = pattern else {
+        return Err("has a pattern for `fits` that is not written out as a text".to_owned());
+    };
+    let error = pattern_of(pattern.inner()).err();
+    let shown = error.map(|error| error.to_string().lines().last().unwrap_or_default().to_owned());
+    shown.map_or(Ok(()), |error| Err(format!("has a pattern that is no regular expression of a moderate size: {error}")))
 }
 
 struct Walk<'a, 'n> {
@@ -111,13 +124,8 @@ impl Walk<'_, '_> {
                 if named && !ALLOWED.contains(&call.func_name.as_str()) {
                     return Err(format!("calls `{}`; rules may call {}", call.func_name, ALLOWED.join(", ")));
                 }
-                if call.func_name == "fits"
-                    && let [_, pattern] = call.args.as_slice()
-                    && let Expr::Literal(LiteralValue::String(pattern)) = &pattern.expr
-                    && let Err(error) = pattern_of(pattern.inner())
-                {
-                    let error = error.to_string();
-                    return Err(format!("has a pattern that is no regular expression: {}", error.lines().last().unwrap_or_default()));
+                if call.func_name == "fits" {
+                    pattern(call.args.last().map(|pattern| &pattern.expr))?;
                 }
                 if call.func_name == operators::INDEX
                     && let [of, index] = call.args.as_slice()
