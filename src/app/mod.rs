@@ -301,6 +301,7 @@ fn controller_settings(settings: &Settings) -> anyhow::Result<controllers::Setti
     Ok(controllers::Settings {
         max_terraform: settings.max_terraform,
         plan_ttl: settings.plan_ttl,
+        drift_interval: u64::try_from(settings.drift_interval_seconds).ok().filter(|seconds| *seconds > 0),
         min_approval: settings.min_approval,
         shutdown_grace: settings.shutdown_grace,
         job_time_limit: settings.job_time_limit,
