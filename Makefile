@@ -42,10 +42,10 @@ test-real: ## other people's programs against the real binary: MCP suite, Python
 
 model: ## the decisions, called by an abstract world: every way within the bounds, walks beyond; 0 counterexamples
 	$(CARGO) test --locked --test model --no-run
-	@# 12 GiB of address space: a model that grows beyond its bounds ends here and not in swap
-	(ulimit -v 12582912; GALLEY_MODEL=full $(CARGO) test --locked --test model -- --nocapture --test-threads 1)
+	@# 8 GiB of address space: a model that grows beyond its bounds ends here and not in swap
+	(ulimit -v 8388608; GALLEY_MODEL=full $(CARGO) test --locked --test model -- --nocapture --test-threads 1)
 
-crash: ## Galley dies at every durable moment, in storms, and broken on purpose (GALLEY_CRASH_POINTS=200, GALLEY_CRASH_SEED=1)
+crash: ## Galley dies at every durable moment, in storms, and broken on purpose (GALLEY_CRASH_POINTS=240, GALLEY_CRASH_SEED=1)
 	@tools/fetch.sh terraform
 	$(CARGO) test --locked --features faults --test crash
 
@@ -68,7 +68,7 @@ cover: ## every test, instrumented; line coverage of src/ per module, uncovered 
 	@tools/test.sh --coverage
 	@tools/coverage.sh $(COVERAGE_FLOOR)
 
-verify: ## exactly what CI runs: versions, lint, every test instrumented, coverage, chart
+verify: ## exactly what CI runs: versions, lint, chart, every test instrumented, coverage, crash
 	@COVERAGE_FLOOR=$(COVERAGE_FLOOR) tools/verify.sh
 
 crds: ## write crds/ and the chart's copies from the types

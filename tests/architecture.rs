@@ -34,7 +34,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "render", may_name: &["api", "catalog", "validator"] },
     Layer { name: "plan", may_name: &["api", "render"] },
     Layer { name: "process", may_name: &[] },
-    Layer { name: "oci", may_name: &["process"] },
+    Layer { name: "oci", may_name: &["process", "clock"] },
     Layer { name: "oke", may_name: &["api", "oci", "blobs"] },
     Layer { name: "sandbox", may_name: &["api", "oci", "blobs", "render::schema"] },
     // terraform starts the provider process it is given (docs/adr/0007); it never names sandbox.

@@ -143,6 +143,22 @@ impl<'a> Person<'a> {
         self.wrong(format!("stuck: not as wanted after {:?}: {state} {jobs:?}", self.patience));
     }
 
+    /// Waits until the design rests as wanted, asking for nothing.
+    pub async fn settle(&mut self) {
+        let began = Instant::now();
+        while began.elapsed() < self.patience {
+            if let Ok(Some(design)) = self.designs().get_opt(&self.name).await {
+                let status = design.status.clone().unwrap_or_default();
+                let reason = condition(&status.conditions, READY).map(|ready| ready.reason.clone()).unwrap_or_default();
+                if reason == "Synced" && status.active_job.is_none() && status.observed_generation == design.metadata.generation {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        self.wrong("it does not come to rest");
+    }
+
     async fn restart(&mut self) -> bool {
         self.kept = self.kept.take().or(self.uid.as_ref().and_then(|uid| Kept::of(self.world, uid)));
         let mut then = self.then.take();

@@ -28,6 +28,7 @@ use crate::api::{
 };
 use crate::blobs::{BlobKey, JobBlob};
 use crate::faults;
+use crate::terraform::Whose;
 use crate::trace::{self, TraceId};
 
 /// What came of a turn: everything report needs.
@@ -276,14 +277,20 @@ impl Hands<'_> {
         };
         let resources = self.observed.view.as_ref().map(|view| view.resources.clone()).unwrap_or_default();
         let known = resources.values().filter_map(|(_, id)| id.clone()).collect();
-        let target = self.fetched.design.spec.target;
         let mut found = BTreeMap::new();
         for InFlight { address, .. } in notes::to_look_up(status) {
             let attributes = planned.get(address).cloned().unwrap_or_default();
-            let id = self.ctx.lookup.find(&self.fetched.uid, target, address, resource_type(address), &attributes, &known).await?;
+            let id = self.ctx.lookup.find(self.whose(), address, &attributes, &known).await?;
             found.insert(address.clone(), id);
         }
         Ok(self.noted(notes::looked_up(status, &found, |address| resources.contains_key(address))))
+    }
+
+    /// Whose resources are looked for.
+    pub(super) fn whose(&self) -> Whose<'_> {
+        let spec = &self.fetched.design.spec;
+        let region = spec.region.as_deref().unwrap_or(&self.ctx.settings.defaults.region);
+        Whose { design: &self.observed.name, design_uid: &self.fetched.uid, target: spec.target, region }
     }
 
     /// Planned attributes by address, from the plan the job applied.

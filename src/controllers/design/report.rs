@@ -287,8 +287,10 @@ fn failure_text(failure: &crate::api::design::LastFailure) -> String {
 fn describe(plan: &PlanRecord) -> String {
     let counts = &plan.counts;
     let kind = if plan.destroy { "destroys everything: " } else { "" };
+    // rare, and said where it is: a plan that only imports would else read as one that does nothing
+    let imports = if counts.import > 0 { format!(", {} to import", counts.import) } else { String::new() };
     format!(
-        "{} ({kind}{} to create, {} to update, {} to replace, {} to delete)",
+        "{} ({kind}{} to create, {} to update, {} to replace, {} to delete{imports})",
         short(&plan.plan_sha256),
         counts.create,
         counts.update,

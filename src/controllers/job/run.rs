@@ -239,6 +239,7 @@ async fn started_nothing(
         Cause::Blobs(_) | Cause::Io { .. } => (Reason::StorageUnavailable, WhoActs::Retry),
         Cause::Start { .. } => (Reason::Internal, WhoActs::Stalled),
         Cause::Provider { .. } => (Reason::Internal, WhoActs::Retry),
+        Cause::Tenancy { who, .. } => (Reason::TenancyUnavailable, *who),
         Cause::PlanTampered { .. } => (Reason::ApprovalRefused, WhoActs::Retry),
     };
     let chain = Error::from(error).chain();

@@ -314,6 +314,7 @@ impl Say {
             Reason::Suspended => self.pick("Suspended: nothing is started", "一時停止中: 何も開始しません"),
             Reason::Destroyed => self.pick("Everything is destroyed", "すべて破棄されました"),
             Reason::StorageUnavailable => self.pick("The store does not answer", "保存先が応答しません"),
+            Reason::TenancyUnavailable => self.pick("The tenancy cannot be asked", "テナンシーに接続できません"),
             Reason::ApprovalRefused => self.pick("An approval did not hold; nothing was run", "承認が無効でした。何も実行していません"),
             Reason::Cancelled => self.pick("Cancelled", "取り消されました"),
             Reason::Internal => self.pick("An internal error", "内部エラー"),
