@@ -26,6 +26,8 @@ pub use sources::Origin;
 pub const SANDBOX_COMPARTMENT: &str = "ocid1.compartment.oc1..galleysandbox";
 /// Header by which the CLI says that a person types; it chooses a word for the record, never a right.
 pub const CHANNEL_HEADER: &str = "x-galley-channel";
+/// Services of OCI whose endpoint can be set.
+pub const OCI_SERVICES: [&str; 2] = ["search", "objectstorage"];
 /// Where the server listens when nobody says otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8470";
 
@@ -186,6 +188,8 @@ pub struct Settings {
     pub memory: Option<u64>,
     /// bound of the data directory in bytes
     pub disk: u64,
+    /// other endpoints of OCI's services, by name: for tests and private endpoints; a document never names one
+    pub oci_endpoints: BTreeMap<String, String>,
     /// where each setting came from, for the first log line
     pub origins: BTreeMap<&'static str, Origin>,
     /// things that look like mistakes and stop nothing
@@ -280,6 +284,12 @@ impl Settings {
                 .optional("memory_mb", |text| megabytes(256)(text).map(|_| text.to_owned()))?
                 .and_then(|text| megabytes(256)(&text).ok()),
             disk: layers.parse("disk_mb", megabytes(256))?,
+            oci_endpoints: layers
+                .list("oci_endpoints", check_endpoint)?
+                .iter()
+                .filter_map(|item| item.split_once('='))
+                .map(|(service, url)| (service.to_owned(), url.to_owned()))
+                .collect(),
             warnings: layers.warnings(),
             origins: layers.origins(),
             data_dir,
@@ -326,6 +336,7 @@ impl Settings {
             ("job_time_limit", self.job_time_limit.as_secs().to_string()),
             ("memory_mb", self.memory.map_or_else(|| "what there is".to_owned(), |bytes| (bytes >> 20).to_string())),
             ("disk_mb", (self.disk >> 20).to_string()),
+            ("oci_endpoints", self.oci_endpoints.iter().map(|(service, url)| format!("{service}={url}")).collect::<Vec<_>>().join(",")),
         ])
     }
 }
@@ -427,6 +438,16 @@ fn check_region(text: &str) -> Result<String, String> {
     } else {
         Err("an OCI region identifier such as ap-osaka-1".to_owned())
     }
+}
+
+fn check_endpoint(text: &str) -> Result<String, String> {
+    let allowed =
+        || "search=URL or objectstorage=URL, separated by commas; a URL begins with http:// or https:// and has no path".to_owned();
+    let (service, address) = text.split_once('=').ok_or_else(allowed)?;
+    let url = url::Url::parse(address).map_err(|_| allowed())?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    // the same words as oci::client::Service::ALL, which a test compares
+    if plain && OCI_SERVICES.contains(&service) { Ok(format!("{service}={}", address.trim_end_matches('/'))) } else { Err(allowed()) }
 }
 
 fn check_host(text: &str) -> Result<String, String> {

@@ -22,6 +22,7 @@ pub mod validator;
 pub mod render;
 pub mod plan;
 pub mod process;
+pub mod oci;
 pub mod terraform;
 pub mod sandbox;
 pub mod controllers;

@@ -34,7 +34,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "render", may_name: &["api", "catalog", "validator"] },
     Layer { name: "plan", may_name: &["api", "render"] },
     Layer { name: "process", may_name: &[] },
-    Layer { name: "oci", may_name: &["process"] },
+    Layer { name: "oci", may_name: &["process", "clock"] },
     Layer { name: "oke", may_name: &["api", "oci", "blobs"] },
     Layer { name: "sandbox", may_name: &["api", "oci", "blobs", "render::schema"] },
     // terraform starts the provider process it is given (docs/adr/0007); it never names sandbox.
@@ -117,6 +117,49 @@ const IMPURE_WORDS: &[&str] = &[
     "Zoned::now",
     "rand::",
 ];
+
+/// What changes the disk or starts a process: each stands in a function that names its moments (`faults::`), so that
+/// `make crash` dies there.
+const DURABLE: &[&str] = &[
+    "fs::write",
+    "fs::rename",
+    "fs::remove_file",
+    "fs::remove_dir",
+    "fs::remove_dir_all",
+    "fs::create_dir",
+    "fs::create_dir_all",
+    "fs::copy",
+    "fs::hard_link",
+    "fs::symlink",
+    "File::create",
+    "File::create_new",
+    "File::options",
+    "OpenOptions::new",
+    "DirBuilder::new",
+    ".persist(",
+    ".set_len(",
+    "process::spawn",
+    "process::capture",
+];
+
+/// Functions that do so and name no moment: file, function, why a death in it can do no harm.
+#[rustfmt::skip]
+const WITHOUT_MOMENTS: &[(&str, &str, &str)] = &[
+    ("src/store/files.rs", "sweep", "removes temporary files that nobody reads"),
+    ("src/store/files.rs", "write_synced", "writes a temporary file; its caller has the moments"),
+    ("src/store/files.rs", "make_directory", "an empty directory is what an absent one is; its caller has the moments"),
+    ("src/store/fs.rs", "take_lock", "the lock is the kernel's; the text in it is a courtesy"),
+    ("src/terraform/workdir.rs", "make_private", "an empty directory is what an absent one is"),
+    ("src/config/files.rs", "create_private_dir", "an empty directory is what an absent one is"),
+    ("src/process.rs", "append", "opens the output of a process; whoever starts the process has the moments"),
+    ("src/terraform/version.rs", "version", "asks terraform for its version: nothing is changed"),
+    ("src/cli/export.rs", "run", "a file for a person, written by the client"),
+    ("src/app/stage.rs", "terraform", "the demo's own commands, beside the server"),
+    ("src/app/stage.rs", "start", "the demo starts a server and ends it; nothing of it is durable"),
+];
+
+/// Modules whose writes are not Galley's: the simulated cloud is a process of its own, and the truth that `make crash` reads.
+const NOT_OURS: &[&str] = &["sandbox", "faults"];
 
 /// Files longer than [`MAX_LINES`], each with a reason.
 const LONG_FILES: &[(&str, &str)] = &[("src/api/design.rs", "one document: a list of fields, each with its sentence")];
@@ -498,6 +541,85 @@ fn purity_violations(sources: &[Source]) -> Vec<String> {
     wrong
 }
 
+/// Every function with a body: name, first and last line.
+fn functions(code: &str) -> Vec<(String, usize, usize)> {
+    let tokens = tokens(code);
+    let mut found = vec![];
+    for at in 0..tokens.len() {
+        let (Some(name), true) = (tokens.get(at + 1), tokens[at].text == "fn") else { continue };
+        if !is_word(name.text) {
+            continue;
+        }
+        let (mut depth, mut end, mut opened) = (0usize, at + 2, false);
+        while let Some(token) = tokens.get(end) {
+            match token.text {
+                "{" | "(" | "[" => depth += 1,
+                "}" | ")" | "]" => depth = depth.saturating_sub(1),
+                // a declaration without a body
+                ";" if depth == 0 => break,
+                _ => {}
+            }
+            opened |= token.text == "{";
+            if opened && depth == 0 {
+                break;
+            }
+            end += 1;
+        }
+        if opened {
+            found.push((name.text.to_owned(), tokens[at].line, tokens.get(end).map_or(usize::MAX, |token| token.line)));
+        }
+    }
+    found
+}
+
+/// What changes the disk or starts a process without a moment to die in.
+fn durable_violations(sources: &[Source]) -> Vec<String> {
+    let mut wrong = vec![];
+    for source in sources.iter().filter(|source| !NOT_OURS.contains(&source.layer())) {
+        let functions = functions(&source.code);
+        let lines: Vec<&str> = source.code.lines().collect();
+        for word in DURABLE {
+            for line in lines_with(&source.code, word) {
+                if lines[line - 1].trim_start().starts_with("use ") {
+                    continue;
+                }
+                let inner = functions.iter().filter(|(_, first, last)| (*first..=*last).contains(&line)).max_by_key(|(_, first, _)| *first);
+                let Some((name, first, last)) = inner else { continue };
+                let has_moments = lines[first - 1..lines.len().min(*last)].iter().any(|line| line.contains("faults::"));
+                let excused = WITHOUT_MOMENTS.iter().any(|(file, function, _)| *file == source.path && function == name);
+                if !has_moments && !excused {
+                    wrong.push(format!("{}:{line}: `{word}` in `{name}`, which names no moment (faults::at, file or pass)", source.path));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+/// Documents are written by the controllers in one file, which has the moments; whoever keeps bytes has them too.
+fn writing_violations(sources: &[Source]) -> Vec<String> {
+    let mut wrong = vec![];
+    for source in sources.iter().filter(|source| source.layer() == "controllers" && source.path != "src/controllers/documents.rs") {
+        if source.path.contains("/testkit/") {
+            continue;
+        }
+        for word in ["PostParams", "DeleteParams", "PatchParams"] {
+            for line in lines_with(&source.code, word) {
+                wrong.push(format!("{}:{line}: `{word}`: documents are written in src/controllers/documents.rs", source.path));
+            }
+        }
+    }
+    for source in sources {
+        let keeps = ["impl Store for", "impl Blobs for"].iter().any(|word| !lines_with(&source.code, word).is_empty());
+        let named = ["faults::", "Tree"].iter().any(|word| source.code.contains(word));
+        let nothing_durable = ["memory.rs", "measured.rs"].iter().any(|name| source.path.ends_with(name));
+        if keeps && !named && !nothing_durable {
+            wrong.push(format!("{}: keeps bytes and names no moment to die in (faults::)", source.path));
+        }
+    }
+    wrong
+}
+
 fn shape_violations(sources: &[Source]) -> Vec<String> {
     let mut wrong = vec![];
     for source in sources {
@@ -537,6 +659,17 @@ fn processes_start_the_environment_is_read_and_rmcp_is_named_in_one_place_each()
 #[test]
 fn the_middle_is_pure() {
     none("a pure module reaches for the world", &purity_violations(&sources()));
+}
+
+#[test]
+fn every_durable_step_has_a_moment_to_die_in() {
+    none("a durable step is without a fault point", &durable_violations(&sources()));
+    none("something is written where it must not be", &writing_violations(&sources()));
+    for (file, function, _) in WITHOUT_MOMENTS {
+        let there =
+            sources().iter().any(|source| source.path == *file && functions(&source.code).iter().any(|(name, ..)| name == function));
+        assert!(there, "WITHOUT_MOMENTS names {function} in {file}, which is not there");
+    }
 }
 
 #[test]
@@ -623,4 +756,40 @@ fn a_fenced_word_is_found_as_a_word() {
     }
     assert_eq!(purity_violations(&[Source::new("src/render/a.rs", "async fn f() { g().await }")]).len(), 2);
     assert_eq!(purity_violations(&[Source::new("src/terraform/a.rs", "async fn f() { g().await }")]).len(), 0);
+}
+
+#[test]
+fn a_durable_step_without_a_moment_is_found() {
+    let rows = [
+        ("a write", "terraform/a.rs", "fn f() { std::fs::write(a, b)?; }", 1),
+        ("a write with a moment", "terraform/a.rs", "fn f() { faults::at(a, b, c)?; std::fs::write(a, b)?; }", 0),
+        (
+            "the moment of another function does not count",
+            "terraform/a.rs",
+            "fn f() { fs::rename(a, b) }\nfn g() { faults::pass(a, b, c) }",
+            1,
+        ),
+        ("a function in a function", "terraform/a.rs", "fn g() {\n faults::pass(a, b, c);\n fn f() {\n fs::rename(a, b)\n }\n}", 1),
+        ("the declaration of a trait has no body", "store/a.rs", "trait T { fn f(&self); }\nfn g() { File::create(a) }", 1),
+        ("a process", "controllers/a.rs", "async fn f() { process::spawn(command).await }", 1),
+        ("an import is nothing", "terraform/a.rs", "use std::fs::{self, OpenOptions};\nfn f() {}", 0),
+        ("reading is nothing", "terraform/a.rs", "fn f() { std::fs::read(a) }", 0),
+        ("the simulated cloud is not ours", "sandbox/a.rs", "fn f() { fs::write(a, b) }", 0),
+        ("a test may write", "terraform/a.rs", "#[cfg(test)]\nmod tests { fn f() { fs::write(a, b) } }", 0),
+    ];
+    for (reason, path, text, expected) in rows {
+        let found = durable_violations(&[Source::new(&format!("src/{path}"), text)]);
+        assert_eq!(found.len(), expected, "{reason}: {found:?}");
+    }
+    let rows = [
+        ("a document that is written elsewhere", "controllers/gate.rs", "fn f() { api.create(&PostParams::default(), &x) }", 1),
+        ("where it belongs", "controllers/documents.rs", "fn f() { api.create(&PostParams::default(), &x) }", 0),
+        ("the services write through other doors", "services/a.rs", "fn f() { api.create(&PostParams::default(), &x) }", 0),
+        ("a back end without moments", "blobs/other.rs", "impl Blobs for Other {}", 1),
+        ("a back end with moments", "blobs/other.rs", "impl Blobs for Other { fn put() { faults::at(a, b, c) } }", 0),
+    ];
+    for (reason, path, text, expected) in rows {
+        let found = writing_violations(&[Source::new(&format!("src/{path}"), text)]);
+        assert_eq!(found.len(), expected, "{reason}: {found:?}");
+    }
 }

@@ -30,6 +30,8 @@ step "chart" tools/chart.sh
 # The suite includes tests/architecture.rs, tests/crds.rs and tests/documents.rs.
 step "tests" tools/test.sh --coverage
 step "coverage" tools/coverage.sh "${COVERAGE_FLOOR:-80}"
+# A build of its own, with fault points that do something. Its figures stand in its output.
+step "crash" make --no-print-directory crash
 # What was skipped and the closing line once more, where they are seen.
 cat .cache/test.skipped
 tail -1 .cache/test.count

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use galley::api::approval::Identity;
-use galley::api::design::Target;
 use galley::apiserver::{ApiServer, Options};
 use galley::app::{Expertise, Library};
 use galley::blobs::{Blobs, FsBlobs};
@@ -15,7 +14,7 @@ use galley::clock::{Clock, SystemClock};
 use galley::config::{Environment, SANDBOX_COMPARTMENT, Settings, SettingsArgs};
 use galley::controllers::{self, Ctx, Host, Parts};
 use galley::store::FsStore;
-use galley::terraform::{self, LocalOptions, LocalRunner, Lookup, ReattachHost, ReattachOptions};
+use galley::terraform::{self, LocalOptions, LocalRunner, Lookup, ReattachHost, ReattachOptions, Whose};
 use galley::validator::Defaults;
 
 /// Nothing is ever in flight here.
@@ -25,16 +24,14 @@ struct Nothing;
 impl Lookup for Nothing {
     async fn find(
         &self,
-        _: &str,
-        _: Target,
-        _: &str,
+        _: Whose<'_>,
         _: &str,
         _: &serde_json::Value,
         _: &BTreeSet<String>,
     ) -> Result<Option<String>, terraform::Error> {
         Ok(None)
     }
-    async fn tagged(&self, _: &str, _: Target, _: &BTreeSet<String>) -> Result<BTreeMap<String, String>, terraform::Error> {
+    async fn tagged(&self, _: Whose<'_>, _: &BTreeSet<String>) -> Result<BTreeMap<String, String>, terraform::Error> {
         Ok(BTreeMap::new())
     }
 }

@@ -75,6 +75,8 @@ reasons! {
     Destroyed,
     /// The store or the blobs did not answer.
     StorageUnavailable,
+    /// The tenancy does not answer, or there are no credentials for it.
+    TenancyUnavailable,
     /// An approval did not hold at the moment of the apply; nothing was run.
     ApprovalRefused,
     /// The person cancelled the job.

@@ -182,30 +182,19 @@ pub enum DesiredState {
 }
 
 /// How a design is treated.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
     /// Who may let a plan be applied. The server's minimum holds when it is stricter.
     #[serde(default)]
     pub approval: ApprovalPolicy,
-    /// Seconds between drift checks of an applied design; 0 = only on request.
-    #[serde(default = "default_drift_interval")]
+    /// Seconds between drift checks of an applied design; 0 = only on request. The server's setting when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == 0 || self >= 60").message("driftIntervalSeconds is 0 (only on request) or at least 60"))]
-    pub drift_interval_seconds: i64,
+    pub drift_interval_seconds: Option<i64>,
     /// What deleting the document does with the resources.
     #[serde(default)]
     pub on_delete: OnDelete,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy { approval: ApprovalPolicy::default(), drift_interval_seconds: default_drift_interval(), on_delete: OnDelete::default() }
-    }
-}
-
-/// An hour: drift in a pre-sales tenancy is made by people at a console, and a refresh costs an API call per resource.
-fn default_drift_interval() -> i64 {
-    3600
 }
 
 /// Who may let a plan be applied, from loose to strict.

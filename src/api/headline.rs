@@ -37,6 +37,7 @@ pub fn headline(reason: Reason, language: Language) -> &'static str {
         Reason::Suspended => pick(language, "Suspended: nothing is started", "一時停止中: 何も開始しません"),
         Reason::Destroyed => pick(language, "Everything is destroyed", "すべて破棄されました"),
         Reason::StorageUnavailable => pick(language, "The store does not answer", "保存先が応答しません"),
+        Reason::TenancyUnavailable => pick(language, "The tenancy cannot be asked", "テナンシーに接続できません"),
         Reason::ApprovalRefused => pick(language, "An approval did not hold; nothing was run", "承認が無効でした。何も実行していません"),
         Reason::Cancelled => pick(language, "Cancelled", "取り消されました"),
         Reason::Internal => pick(language, "An internal error", "内部エラー"),

@@ -8,13 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::api::design::Target;
 use crate::cli::args::SandboxProviderArgs;
 use crate::http::admin::{AdminError, Fault as WantedFault, SandboxAdmin};
 use crate::render::schema::Schema;
 use crate::sandbox::admin as console;
 use crate::sandbox::{CannedFault, Cloud, CloudResource, Error as SandboxError, Fault, FaultOperation, OciError, provider};
-use crate::terraform::{self, Lookup};
+use crate::terraform::{self, Lookup, Whose};
 
 /// `galley sandbox-provider`: serves one design's cloud until it is idle.
 pub async fn provide(args: SandboxProviderArgs) -> anyhow::Result<()> {
@@ -144,24 +143,17 @@ impl SandboxAdmin for Clouds {
 impl Lookup for Clouds {
     async fn find(
         &self,
-        design_uid: &str,
-        target: Target,
+        whose: Whose<'_>,
         address: &str,
-        resource_type: &str,
         planned: &Value,
         known_ids: &BTreeSet<String>,
     ) -> Result<Option<String>, terraform::Error> {
-        match target {
-            Target::Sandbox => {}
-            Target::Oci => {
-                return Err(terraform::Error::Provider { detail: "looking up resources by tag in a tenancy is not built yet".to_owned() });
-            }
-        }
+        let resource_type = address.rsplit('.').nth(1).unwrap_or_default();
         let (uid, address, kind, planned, known) =
-            (design_uid.to_owned(), address.to_owned(), resource_type.to_owned(), planned.clone(), known_ids.clone());
+            (whose.design_uid.to_owned(), address.to_owned(), resource_type.to_owned(), planned.clone(), known_ids.clone());
         let taggable = Schema::builtin().resource(resource_type).is_some_and(|block| block.attributes.contains_key("freeform_tags"));
         let found = self
-            .with(design_uid, move |cloud| {
+            .with(whose.design_uid, move |cloud| {
                 if taggable {
                     let tagged = cloud.find_by_tags(&uid, &address)?;
                     return Ok(tagged.into_iter().map(|resource| resource.id).find(|id| !known.contains(id)));
@@ -173,20 +165,9 @@ impl Lookup for Clouds {
         found.map_err(|error| terraform::Error::Provider { detail: error.to_string() })
     }
 
-    async fn tagged(
-        &self,
-        design_uid: &str,
-        target: Target,
-        known_ids: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, String>, terraform::Error> {
-        match target {
-            Target::Sandbox => {}
-            Target::Oci => {
-                return Err(terraform::Error::Provider { detail: "looking up resources by tag in a tenancy is not built yet".to_owned() });
-            }
-        }
-        let (uid, known) = (design_uid.to_owned(), known_ids.clone());
-        let found = self.with(design_uid, move |cloud| {
+    async fn tagged(&self, whose: Whose<'_>, known_ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, terraform::Error> {
+        let (uid, known) = (whose.design_uid.to_owned(), known_ids.clone());
+        let found = self.with(whose.design_uid, move |cloud| {
             let ours = |resource: &CloudResource| resource.tags.get(crate::sandbox::TAG_DESIGN).is_some_and(|tag| *tag == uid);
             let free = |resource: &CloudResource| !known.contains(&resource.id) && resource.text("id").is_none_or(|id| !known.contains(id));
             let listed = cloud.list()?.into_iter().filter(|resource| ours(resource) && free(resource));

@@ -10,6 +10,7 @@ mod knowledge;
 mod library;
 mod mcp;
 mod stage;
+mod tenancy;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,9 +38,9 @@ use crate::http::{HttpParts, PageParts, Part, Readiness};
 use crate::services::{self, Services};
 use crate::store::{FsStore, Measured};
 use crate::telemetry::Metrics;
-use crate::terraform::{LocalOptions, LocalRunner, OciHost, ReattachHost, ReattachOptions, TargetHosts};
+use crate::terraform::{LocalOptions, LocalRunner, ReattachHost, ReattachOptions, TargetHosts};
 use crate::validator::Defaults;
-use crate::{faults, http, process, render};
+use crate::{faults, http, oci, process, render};
 
 pub use knowledge::Expertise;
 pub use library::Library;
@@ -134,10 +135,10 @@ impl Core {
         library.refresh(&*blobs).await;
         let clouds = Arc::new(clouds::Clouds::new(settings.data_dir.join("sandbox")));
 
-        let provider = TargetHosts {
-            sandbox: Arc::new(ReattachHost::new(reattach_options(settings)?)),
-            oci: Arc::new(OciHost::new(&environment.all())),
-        };
+        let options = oci::Options { endpoints: settings.oci_endpoints.clone(), ..oci::Options::default() };
+        let tenancy = tenancy::Tenancy::new(&environment.all(), settings.work_compartment_id.clone(), options, clock.clone())?;
+        let tenancy = Arc::new(tenancy);
+        let provider = TargetHosts { sandbox: Arc::new(ReattachHost::new(reattach_options(settings)?)), oci: tenancy.clone() };
         let mut runner = LocalOptions::new(
             &settings.terraform_bin,
             settings.data_dir.join("work"),
@@ -152,7 +153,7 @@ impl Core {
             client: api.client(Identity::system()),
             blobs: blobs.clone(),
             runner: Arc::new(LocalRunner::new(runner)?),
-            lookup: clouds.clone(),
+            lookup: Arc::new(tenancy::Lookups { sandbox: clouds.clone(), oci: tenancy }),
             knowledge: Arc::new(knowledge),
             clock,
             settings: controller_settings(settings)?,
@@ -303,6 +304,7 @@ fn controller_settings(settings: &Settings) -> anyhow::Result<controllers::Setti
     Ok(controllers::Settings {
         max_terraform: settings.max_terraform,
         plan_ttl: settings.plan_ttl,
+        drift_interval: u64::try_from(settings.drift_interval_seconds).ok().filter(|seconds| *seconds > 0),
         min_approval: settings.min_approval,
         shutdown_grace: settings.shutdown_grace,
         job_time_limit: settings.job_time_limit,

@@ -39,6 +39,9 @@ fn next(reason: Reason) -> Option<&'static str> {
         Reason::PlanExpired => {
             Some("kubectl patch design {name} --type merge -p '{\"spec\":{\"request\":{\"id\":\"again-1\",\"action\":\"Plan\"}}}'")
         }
+        Reason::TenancyUnavailable => {
+            Some("kubectl patch design {name} --type merge -p '{\"spec\":{\"request\":{\"id\":\"again-1\",\"action\":\"Retry\"}}}'")
+        }
         Reason::Suspended => Some("kubectl patch design {name} --type merge -p '{\"spec\":{\"suspend\":false}}'"),
         Reason::Synced
         | Reason::JobRunning

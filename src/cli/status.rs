@@ -75,9 +75,12 @@ fn by_reason(reason: Reason) -> Option<WhoActs> {
         | Reason::Suspended
         | Reason::ApprovalRefused
         | Reason::Cancelled => Some(WhoActs::Waiting),
-        Reason::InvalidDesign | Reason::InvalidDocument | Reason::JobFailed | Reason::StateUnavailable | Reason::Internal => {
-            Some(WhoActs::Stalled)
-        }
+        Reason::InvalidDesign
+        | Reason::InvalidDocument
+        | Reason::JobFailed
+        | Reason::StateUnavailable
+        | Reason::TenancyUnavailable
+        | Reason::Internal => Some(WhoActs::Stalled),
         Reason::JobRunning
         | Reason::SessionBusy
         | Reason::RetryScheduled

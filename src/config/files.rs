@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Secret, Settings, check_token};
+use crate::faults;
 
 /// File with the editor token.
 pub const EDITOR_TOKEN: &str = "editor.token";
@@ -75,13 +76,25 @@ pub fn create_private_dir(path: &Path) -> Result<(), Error> {
 /// Writes a 0600 file so that a reader sees the old or the new text, never a part.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let refuse = |verb, source| Error::DataDir { verb, path: path.to_owned(), source };
-    let temporary = path.with_file_name(format!(".{}.{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let write = || -> std::io::Result<()> {
+        faults::file("config", &name, "put.before")?;
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(bytes)?;
+        faults::unsynced(&temporary);
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        faults::flushed(&temporary);
+        faults::file("config", &name, "put.written")?;
+        faults::replacing(path);
+        fs::rename(&temporary, path)?;
+        faults::file("config", &name, "put.renamed")?;
+        // A token that was told to somebody must still be the token after a power cut.
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(directory)?.sync_all()?;
+        faults::synced(directory);
+        faults::file("config", &name, "put.synced")
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&temporary);
@@ -138,6 +151,7 @@ impl ServerFile {
     /// Removes it at shutdown, unless another server wrote its own since.
     pub fn remove(&self, data_dir: &Path) {
         if Self::read(data_dir).ok().flatten().is_some_and(|found| found == *self) {
+            faults::pass("config", "server", "delete.before");
             let _ = fs::remove_file(data_dir.join(SERVER_FILE));
         }
     }

@@ -36,6 +36,7 @@ const KNOWN: &[(&str, Option<&str>)] = &[
     ("memory_mb", None),
     // The disk of the product: 10 GB.
     ("disk_mb", Some("10240")),
+    ("oci_endpoints", Some("")),
     ("url", None),
 ];
 

@@ -56,6 +56,9 @@ fn a_wrong_value_names_its_variable_itself_and_what_is_allowed() {
         ("no file", "GALLEY_TERRAFORM_BIN", "/nonexistent/terraform", "an executable file"),
         ("not executable", "GALLEY_TERRAFORM_BIN", "/etc/passwd", "an executable file"),
         ("no grace", "GALLEY_SHUTDOWN_GRACE", "-1", "from 1 to 600"),
+        ("no endpoint", "GALLEY_OCI_ENDPOINTS", "search=there", "search=URL"),
+        ("no service", "GALLEY_OCI_ENDPOINTS", "compute=https://a.b", "search=URL or objectstorage=URL"),
+        ("a path in an endpoint", "GALLEY_OCI_ENDPOINTS", "search=https://a.b/c", "has no path"),
         ("no idle time", "GALLEY_SANDBOX_IDLE", "0", "from 1 to 86400"),
     ] {
         let message = load(&[(name, value)]).unwrap_err().to_string();

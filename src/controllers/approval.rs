@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use kube::api::DeleteParams;
+use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action as Requeue;
-use kube::{Resource, ResourceExt};
 
 use super::announce::{self, Happening};
 use super::backoff::{after, until};
 use super::design::observe::unconfirmed;
-use super::documents::{documents, get, patch_status, value};
+use super::documents::{delete, get, patch_status, unless_gone, value};
 use super::{Ctx, Error};
 use crate::api::approval::{ApprovalContext, Refused, RefusedReason, judge};
 use crate::api::{Approval, ApprovalStatus, Design};
@@ -125,9 +124,5 @@ async fn retain(ctx: &Ctx, approval: &Approval) -> Result<Requeue, Error> {
         return Ok(Requeue::requeue(until(&now, &end)));
     }
     let name = approval.name_any();
-    let deleted = documents::<Approval>(&ctx.client).delete(&name, &DeleteParams::default()).await;
-    match deleted.map_err(|source| Error::api("delete", Approval::kind(&()), &name, source)) {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(Requeue::await_change()),
-    }
+    unless_gone(delete::<Approval>(&ctx.client, &name).await).map(|()| Requeue::await_change())
 }

@@ -1,10 +1,13 @@
 //! The few things every controller does to a document: read it, patch its status only where it differs and only if
-//! nobody was faster, add and remove a finalizer.
+//! nobody was faster, add and remove a finalizer, make it, ask something of it, delete it.
+//!
+//! The one file of the controllers that writes documents (tests/architecture.rs), so that no write is without its moments
+//! for `make crash`.
 
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +67,48 @@ pub async fn set_finalizer<K: Document>(client: &Client, read: &K, finalizer: &s
         .map_err(|source| Error::api("write the finalizers of", K::kind(&()), &name, source));
     faults::pass("finalizer", &K::plural(&()), "after");
     written
+}
+
+/// Makes a document. Errors: `is_already_exists` when one of that name is there.
+pub async fn create<K: Document>(client: &Client, wanted: &K) -> Result<K, Error> {
+    let name = wanted.name_any();
+    faults::pass("create", &K::plural(&()), "before");
+    let made = documents::<K>(client).create(&PostParams::default(), wanted).await;
+    let made = made.map_err(|source| Error::api("create", K::kind(&()), &name, source));
+    faults::pass("create", &K::plural(&()), "after");
+    made
+}
+
+/// Merges `body` into a document, whatever version it has: for what only ever is asked for, such as `spec.cancel`.
+pub async fn edit<K: Document>(client: &Client, name: &str, verb: &'static str, body: &Value) -> Result<K, Error> {
+    faults::pass("edit", &K::plural(&()), "before");
+    let written = documents::<K>(client).patch(name, &PatchParams::apply(MANAGER), &Patch::Merge(body)).await;
+    faults::pass("edit", &K::plural(&()), "after");
+    written.map_err(|source| Error::api(verb, K::kind(&()), name, source))
+}
+
+/// Asks for a document to go. Errors: `is_not_found` when it is gone.
+pub async fn delete<K: Document>(client: &Client, name: &str) -> Result<(), Error> {
+    faults::pass("delete", &K::plural(&()), "before");
+    let deleted = documents::<K>(client).delete(name, &DeleteParams::default()).await;
+    faults::pass("delete", &K::plural(&()), "after");
+    deleted.map(|_| ()).map_err(|source| Error::api("delete", K::kind(&()), name, source))
+}
+
+/// Writes into the status of a document that does not decode as its type: read as whatever it is.
+pub async fn patch_raw_status(api: &Api<DynamicObject>, name: &str, status: &Value) -> Result<(), kube::Error> {
+    faults::pass("status", "undecodable", "before");
+    let written = api.patch_status(name, &PatchParams::apply(MANAGER), &Patch::Merge(&json!({ "status": status }))).await;
+    faults::pass("status", "undecodable", "after");
+    written.map(|_| ())
+}
+
+/// Gone already is as good as deleted or written.
+pub fn unless_gone(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
 }
 
 /// The value of a status as JSON; what does not encode does not exist in our types, so this cannot fail in practice.

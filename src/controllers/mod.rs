@@ -244,11 +244,15 @@ impl Error {
             Error::Api { .. } if self.is_undecodable() => Reason::InvalidDocument,
             Error::Api { .. } | Error::Race { .. } | Error::Blobs(_) => Reason::StorageUnavailable,
             Error::Terraform(crate::terraform::Error::StateUnavailable { .. }) => Reason::StateUnavailable,
+            Error::Terraform(crate::terraform::Error::Tenancy { .. }) => Reason::TenancyUnavailable,
             Error::Terraform(_) | Error::Encode { .. } | Error::Decode { .. } | Error::NoUid { .. } => Reason::Internal,
         }
     }
     /// Who acts next.
     pub fn who_acts(&self) -> WhoActs {
+        if let Error::Terraform(error @ crate::terraform::Error::Tenancy { .. }) = self {
+            return error.who_acts();
+        }
         match self.reason() {
             Reason::InvalidDocument | Reason::StateUnavailable => WhoActs::Stalled,
             _ => WhoActs::Retry,

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use kube::api::{DeleteParams, ListParams};
+use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use super::documents::{documents, get};
+use super::documents::{delete, documents, get, unless_gone};
 use super::{Ctx, Error};
 use crate::api::{Design, DesignStatus, NAMESPACE, TerraformJob};
 use crate::blobs::{BlobKey, JobBlob};
@@ -173,11 +173,7 @@ pub async fn prune_jobs(ctx: &Ctx, design: &str, uid: &str, status: &DesignStatu
         if !digests.contains(digest) && status.plan.as_ref().is_none_or(|plan| plan.digest != *digest) {
             ctx.blobs.delete(&BlobKey::rendered(uid, digest)).await?;
         }
-        match api.delete(&name, &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(source) => return Err(Error::api("delete", TerraformJob::kind(&()), &name, source)),
-            Ok(_) => {}
-        }
+        unless_gone(delete::<TerraformJob>(&ctx.client, &name).await)?;
     }
     Ok(())
 }

@@ -303,6 +303,29 @@ async fn a_drift_check_finds_a_vanished_resource_and_a_person_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_design_that_names_no_interval_is_checked_as_often_as_the_server_says() {
+    let house = House::with(|settings| settings.drift_interval = Some(24 * 3600)).open();
+    let design = house.build("s-1", &["a"]).await;
+    assert_eq!(design.spec.policy.drift_interval_seconds, None, "no default of the schema takes the place of the setting");
+    let plans = house.runs(Action::Plan);
+    house.clock.advance(3 * 3600);
+    house.ring("s-1", 1).await;
+    house.edit("s-1", json!({ "variables": { "unused": "rings" } })).await;
+    house.rests("s-1", "Synced").await;
+    assert_eq!(house.runs(Action::Plan), plans, "three hours are not a day");
+    house.clock.advance(24 * 3600);
+    house.ring("s-1", 2).await;
+    house.world_until("a check", |world| world.runs.iter().filter(|(action, _)| *action == Action::Plan).count() == plans + 1).await;
+    house.rests("s-1", "Synced").await;
+    house.edit("s-1", json!({ "policy": { "driftIntervalSeconds": 600 } })).await;
+    house.clock.advance(3600);
+    house.ring("s-1", 3).await;
+    house
+        .world_until("its own word counts", |world| world.runs.iter().filter(|(action, _)| *action == Action::Plan).count() == plans + 2)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_background_drift_check_stops_for_a_person() {
     let house = House::new().open();
     house.build("s-1", &["a"]).await;

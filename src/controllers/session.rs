@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::DeleteParams;
+use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::Action as Requeue;
-use kube::{Resource, ResourceExt};
 
 use super::backoff::{after, until};
-use super::documents::{documents, get, patch_status, set_finalizer, value};
+use super::documents::{delete, get, patch_status, set_finalizer, value};
 use super::gate::{Holder, holder};
 use super::{Ctx, Error};
 use crate::api::design::{DesiredState, Sync};
@@ -43,8 +42,7 @@ pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Requeue, Error>
     }
     if session.metadata.deletion_timestamp.is_some() {
         if !matches!(&design, Some(Some(design)) if design.metadata.deletion_timestamp.is_some()) {
-            let deleted = documents::<Design>(&ctx.client).delete(&name, &DeleteParams::default()).await;
-            match deleted.map_err(|source| Error::api("delete", Design::kind(&()), &name, source)) {
+            match delete::<Design>(&ctx.client, &name).await {
                 Err(error) if !error.is_not_found() && !error.is_undecodable() => return Err(error),
                 _ => {}
             }

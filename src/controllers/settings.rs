@@ -14,6 +14,8 @@ pub struct Settings {
     pub max_terraform: usize,
     /// how long a plan may be applied
     pub plan_ttl: Duration,
+    /// seconds between drift checks of designs that say nothing of it; None: only on request
+    pub drift_interval: Option<u64>,
     /// the loosest approval policy this server accepts; a design may only be stricter
     pub min_approval: ApprovalPolicy,
     /// region, compartment and language when a design names none
@@ -53,6 +55,8 @@ impl Settings {
             // terraform and its provider need several hundred MB each; the product has 2 GB
             max_terraform: 2,
             plan_ttl: Duration::from_secs(3600),
+            // drift in a pre-sales tenancy is made by people at a console, and a refresh costs an API call per resource
+            drift_interval: Some(3600),
             min_approval: ApprovalPolicy::Auto,
             defaults,
             // a database takes many minutes to make; killing it half way leaks it

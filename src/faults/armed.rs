@@ -1,18 +1,22 @@
 //! The build of `make crash`: points are counted, recorded and, where ordered, end in a kill, a failure or a delay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::orders::{Action, Fault, kind_of, parse};
 use super::{MUTANT_VARIABLE, Mutant, RECORD_VARIABLE, VARIABLE, WEATHER_VARIABLE};
+
+/// A file under whatever name: inode and birth, because an inode is used again by whoever comes next.
+type Identity = (u64, Option<SystemTime>);
 
 static PLAN: OnceLock<Plan> = OnceLock::new();
 
@@ -24,8 +28,17 @@ struct Plan {
     writes: AtomicUsize,
     mutant: Option<Mutant>,
     data: PathBuf,
-    /// what was there before each replaced file, newest last; None when the power stays on
-    volatile: Option<Mutex<Vec<(PathBuf, Option<Vec<u8>>)>>>,
+    /// what a power cut takes; None when the power stays on
+    volatile: Option<Mutex<Volatile>>,
+}
+
+/// What is in the page cache and not on the medium.
+#[derive(Default)]
+struct Volatile {
+    /// what was there before each replaced file, newest last
+    replaced: Vec<(PathBuf, Option<Vec<u8>>)>,
+    /// files whose bytes were not synced: under whatever name, they are empty afterwards
+    unsynced: HashSet<Identity>,
 }
 
 /// Takes the orders of this run; `data` is the data directory. Only the first call counts. Errors: an order that does not
@@ -81,14 +94,36 @@ pub fn disk() -> io::Result<()> {
 /// A file is about to be replaced or removed; until [`synced`] a power cut may bring it back.
 pub fn replacing(path: &Path) {
     if let Some(volatile) = PLAN.get().and_then(|plan| plan.volatile.as_ref()) {
-        lock(volatile).push((path.to_owned(), fs::read(path).ok()));
+        lock(volatile).replaced.push((path.to_owned(), fs::read(path).ok()));
     }
 }
 
 /// The names of a directory are on the medium.
 pub fn synced(directory: &Path) {
     if let Some(volatile) = PLAN.get().and_then(|plan| plan.volatile.as_ref()) {
-        lock(volatile).retain(|(path, _)| path.parent() != Some(directory));
+        lock(volatile).replaced.retain(|(path, _)| path.parent() != Some(directory));
+    }
+}
+
+/// The bytes of a file are not on the medium yet; until [`flushed`] a power cut may empty it.
+pub fn unsynced(path: &Path) {
+    note_bytes(path, |unsynced, file| {
+        unsynced.insert(file);
+    });
+}
+
+/// The bytes of a file are on the medium.
+pub fn flushed(path: &Path) {
+    note_bytes(path, |unsynced, file| {
+        unsynced.remove(&file);
+    });
+}
+
+fn note_bytes(path: &Path, change: impl FnOnce(&mut HashSet<Identity>, Identity)) {
+    if let Some(volatile) = PLAN.get().and_then(|plan| plan.volatile.as_ref())
+        && let Ok(meta) = fs::metadata(path)
+    {
+        change(&mut lock(volatile).unsynced, identity(&meta));
     }
 }
 
@@ -152,7 +187,9 @@ fn perform(plan: &Plan, action: Action) -> io::Result<()> {
             // From here on nothing of ours may be written any more: whoever writes waits for this lock, and dies with it.
             let volatile = plan.volatile.as_ref().map(lock);
             kill_others(plan, |_| true);
-            cut_power(plan, volatile.as_deref().map_or(&[], Vec::as_slice));
+            if let Some(volatile) = volatile.as_deref() {
+                cut_power(plan, volatile);
+            }
             die()
         }
         Action::NoSpace => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
@@ -163,9 +200,11 @@ fn perform(plan: &Plan, action: Action) -> io::Result<()> {
     }
 }
 
-/// Undoes what was not synced, newest first, and tears every state file; a copy of each stays for whoever checks.
-fn cut_power(plan: &Plan, volatile: &[(PathBuf, Option<Vec<u8>>)]) {
-    for (path, before) in volatile.iter().rev() {
+/// Empties and undoes what was not synced, newest first, and tears every state file; a copy of each stays for whoever checks.
+fn cut_power(plan: &Plan, volatile: &Volatile) {
+    // first, because what is put back takes the place of a file under its name, bytes and all
+    empty(&plan.data, &volatile.unsynced);
+    for (path, before) in volatile.replaced.iter().rev() {
         let _ = match before {
             Some(bytes) => fs::write(path, bytes),
             None => fs::remove_file(path),
@@ -176,6 +215,21 @@ fn cut_power(plan: &Plan, volatile: &[(PathBuf, Option<Vec<u8>>)]) {
         if let Ok(bytes) = fs::read(&state) {
             let _ = fs::write(plan.data.join(format!("before-the-cut-{}", entry.file_name().to_string_lossy())), &bytes);
             let _ = fs::write(&state, &bytes[..bytes.len() / 3]);
+        }
+    }
+}
+
+fn identity(meta: &fs::Metadata) -> Identity {
+    (meta.ino(), meta.created().ok())
+}
+
+fn empty(directory: &Path, unsynced: &HashSet<Identity>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Ok(meta) = entry.metadata() else { continue };
+        if meta.is_dir() {
+            empty(&entry.path(), unsynced);
+        } else if meta.is_file() && unsynced.contains(&identity(&meta)) {
+            let _ = File::create(entry.path());
         }
     }
 }

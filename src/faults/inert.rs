@@ -43,6 +43,14 @@ pub fn replacing(_path: &Path) {}
 #[inline(always)]
 pub fn synced(_directory: &Path) {}
 
+/// The bytes of a file are not on the medium yet; until [`flushed`] a power cut may empty it.
+#[inline(always)]
+pub fn unsynced(_path: &Path) {}
+
+/// The bytes of a file are on the medium.
+#[inline(always)]
+pub fn flushed(_path: &Path) {}
+
 /// Seconds that the clock is wrong by.
 #[inline(always)]
 pub fn skew() -> i64 {

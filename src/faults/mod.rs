@@ -13,14 +13,14 @@ mod inert;
 mod orders;
 
 #[cfg(feature = "faults")]
-pub use armed::{arm, at, disk, file, is_broken, pass, replacing, skew, synced};
+pub use armed::{arm, at, disk, file, flushed, is_broken, pass, replacing, skew, synced, unsynced};
 #[cfg(not(feature = "faults"))]
-pub use inert::{arm, at, disk, file, is_broken, pass, replacing, skew, synced};
+pub use inert::{arm, at, disk, file, flushed, is_broken, pass, replacing, skew, synced, unsynced};
 
 /// What happens at a point: `point:nth:action`, several separated by commas. `point` may end in `*`; `nth` counts from 1.
 /// Actions: `galley` (SIGKILL to ourselves), `terraform` (to our Terraform children, then ourselves), `everything`
 /// (to every child, the simulated cloud included, then ourselves), `power` (everything; what was not synced is undone and
-/// the state files are torn), `enospc` (the step fails), `delay-<ms>`.
+/// the state files are torn), `enospc` (the step fails; where the step was done already, its success is not told), `delay-<ms>`.
 pub const VARIABLE: &str = "GALLEY_FAULT";
 /// File that gets one line for every point passed, in order.
 pub const RECORD_VARIABLE: &str = "GALLEY_FAULT_RECORD";
@@ -46,15 +46,24 @@ pub enum Mutant {
     NoGate,
     /// the state is not mirrored
     NoMirror,
+    /// the names of files are synced, what is in them is not
+    NoDataSync,
+    /// an interrupted apply is run again
+    RunsAgain,
+    /// an approval is not used up by the job that runs on it
+    KeepsApproval,
 }
 
 impl Mutant {
     /// All of them with their words.
-    pub const ALL: [(Mutant, &'static str); 5] = [
+    pub const ALL: [(Mutant, &'static str); 8] = [
         (Mutant::NoFence, "no-fence"),
         (Mutant::NoFsync, "no-fsync"),
         (Mutant::AnyApproval, "any-approval"),
         (Mutant::NoGate, "no-gate"),
         (Mutant::NoMirror, "no-mirror"),
+        (Mutant::NoDataSync, "no-data-sync"),
+        (Mutant::RunsAgain, "runs-again"),
+        (Mutant::KeepsApproval, "keeps-approval"),
     ];
 }

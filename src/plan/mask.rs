@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 /// Stands for a value that is not shown.
@@ -134,7 +136,8 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// For these values, in every spelling Terraform's messages use: plain, JSON-quoted, HTML-safe JSON, and line by line.
+    /// For these values, in every spelling Terraform's messages use: plain, JSON-quoted, HTML-safe JSON, line by line, and
+    /// base64, which is how a vault's secret is rendered.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut needles = BTreeSet::new();
         for value in values.into_iter().filter(|value| !value.is_empty()) {
@@ -145,6 +148,9 @@ impl Redactor {
             // Lines of a key file; a short line ("}" and the like) is no secret by itself.
             needles.extend(value.lines().map(str::trim).filter(|line| line.len() >= 8).map(str::to_owned));
             needles.insert(value.to_owned());
+            // a text that holds one of these holds the value; three characters and fewer are too short to be told apart
+            let encodings = [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD].map(|alphabet| alphabet.encode(value));
+            needles.extend(encodings.into_iter().filter(|text| text.len() > 4));
         }
         let mut needles: Vec<String> = needles.into_iter().collect();
         // The longest first, so that a value that holds another one is taken out whole.

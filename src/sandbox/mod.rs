@@ -17,7 +17,7 @@ mod validate;
 mod value;
 
 pub use api::OciError;
-pub use cloud::{AuditEntry, CannedFault, Cloud, CloudResource, Error, Fault, FaultOperation, Operation, TAG_DESIGN};
+pub use cloud::{AuditEntry, CannedFault, Cloud, CloudResource, Error, Fault, FaultOperation, Operation, TAG_ADDRESS, TAG_DESIGN};
 
 #[cfg(test)]
 mod tests;

@@ -247,7 +247,7 @@ impl Services {
             self.check_policy(spec.policy.approval, wanted, language)?;
             policy.insert("approval".into(), json!(wanted));
         }
-        if let Some(seconds) = input.drift_interval_seconds.filter(|seconds| *seconds != spec.policy.drift_interval_seconds) {
+        if let Some(seconds) = input.drift_interval_seconds.filter(|seconds| Some(*seconds) != spec.policy.drift_interval_seconds) {
             policy.insert("driftIntervalSeconds".into(), json!(seconds));
         }
         if !policy.is_empty() {

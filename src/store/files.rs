@@ -157,7 +157,13 @@ pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> io::Res
 pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    if faults::is_broken(Mutant::NoFsync) { Ok(()) } else { file.sync_all() }
+    faults::unsynced(path);
+    if faults::is_broken(Mutant::NoFsync) || faults::is_broken(Mutant::NoDataSync) {
+        return Ok(());
+    }
+    file.sync_all()?;
+    faults::flushed(path);
+    Ok(())
 }
 
 fn holds(path: &Path, guard: &Guard<'_>) -> io::Result<bool> {

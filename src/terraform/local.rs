@@ -15,7 +15,7 @@ use super::job::{self, Job};
 use super::log::JobLog;
 use super::mirror::{File, Settled, read_file};
 use super::owner::OtherHosts;
-use super::workdir::{Workdir, io_error, make_private, write_private};
+use super::workdir::{Workdir, io_error, make_private, remove_tree, write_private};
 use super::{Completed, Control, Error, ProviderHost, Recovered, Restored, Room, RunEvent, RunInput, Runner, inputs, version};
 use crate::api::design::StateRecord;
 use crate::api::terraformjob::{Action, Owner, Progress};
@@ -324,10 +324,7 @@ impl Runner for LocalRunner {
             if !super::owner::leftovers(&path).is_empty() {
                 return Err(std::io::Error::new(std::io::ErrorKind::ResourceBusy, "a process works in it"));
             }
-            match std::fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            }
+            remove_tree(&path)
         })
         .await
     }

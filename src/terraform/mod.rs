@@ -32,7 +32,7 @@ mod workdir;
 
 pub use local::{LocalOptions, LocalRunner};
 pub use owner::OtherHosts;
-pub use provider_host::{OciHost, ReattachHost, ReattachOptions, TargetHosts};
+pub use provider_host::{ReattachHost, ReattachOptions, TargetHosts};
 
 /// Everything one run needs. Owned, so that a run outlives the reconcile that started it.
 #[derive(Debug, Clone)]
@@ -216,6 +216,19 @@ pub trait ProviderHost: Send + Sync + 'static {
     async fn prepare(&self, design_uid: &str, target: Target, types: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error>;
 }
 
+/// Whose resources are looked for, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// name of the design, for words
+    pub design: &'a str,
+    /// its uid, which stands in the tags
+    pub design_uid: &'a str,
+    /// which cloud
+    pub target: Target,
+    /// which region of it
+    pub region: &'a str,
+}
+
 /// Looks up a resource that may have been made, by its tags.
 #[async_trait]
 pub trait Lookup: Send + Sync + 'static {
@@ -223,17 +236,15 @@ pub trait Lookup: Send + Sync + 'static {
     /// `planned` are the known planned attributes (from the plan JSON), for types that carry no tags.
     async fn find(
         &self,
-        design_uid: &str,
-        target: Target,
+        whose: Whose<'_>,
         address: &str,
-        resource_type: &str,
         planned: &serde_json::Value,
         known_ids: &BTreeSet<String>,
     ) -> Result<Option<String>, Error>;
 
     /// Every resource that carries the tags of a design and is none of `known_ids`: Terraform address → import id. Types
     /// without tags are not among them.
-    async fn tagged(&self, design_uid: &str, target: Target, known_ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error>;
+    async fn tagged(&self, whose: Whose<'_>, known_ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error>;
 }
 
 /// What can go wrong before anything is started.
@@ -294,6 +305,14 @@ pub enum Error {
         /// why
         detail: String,
     },
+    /// the tenancy does not answer, or not us
+    #[error("the tenancy cannot be asked: {detail}")]
+    Tenancy {
+        /// why, and what to do
+        detail: String,
+        /// a person where credentials or permissions are missing, else it goes away
+        who: WhoActs,
+    },
 }
 
 impl Error {
@@ -305,11 +324,13 @@ impl Error {
             Error::StateUnavailable { .. } => Reason::StateUnavailable,
             Error::Io { .. } | Error::Blobs(_) => Reason::StorageUnavailable,
             Error::Provider { .. } => Reason::RetryScheduled,
+            Error::Tenancy { .. } => Reason::TenancyUnavailable,
         }
     }
     /// Who acts next.
     pub fn who_acts(&self) -> WhoActs {
         match self {
+            Error::Tenancy { who, .. } => *who,
             Error::Start { .. } | Error::PlanTampered { .. } | Error::StateUnavailable { .. } => WhoActs::Stalled,
             Error::StateChanged { .. } | Error::Io { .. } | Error::Blobs(_) | Error::Provider { .. } => WhoActs::Retry,
         }

@@ -290,38 +290,6 @@ fn tail(path: &Path) -> String {
     read().map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default()
 }
 
-/// The real provider: nothing to start, credentials from an allowlist.
-pub struct OciHost {
-    env: BTreeMap<String, String>,
-}
-
-impl OciHost {
-    /// Variables of resource principals and API keys, and HOME, where `~/.oci/config` lies: whatever else is in `env` is left out.
-    pub fn new(env: &BTreeMap<String, String>) -> Self {
-        let allowed = |name: &str| {
-            const NAMES: [&str; 8] = [
-                "HOME",
-                "OCI_CLI_CONFIG_FILE",
-                "OCI_CONFIG_FILE",
-                "OCI_CLI_PROFILE",
-                "HTTPS_PROXY",
-                "NO_PROXY",
-                "SSL_CERT_FILE",
-                "SSL_CERT_DIR",
-            ];
-            name.starts_with("OCI_RESOURCE_PRINCIPAL_") || NAMES.contains(&name)
-        };
-        OciHost { env: env.iter().filter(|(name, _)| allowed(name)).map(|(name, value)| (name.clone(), value.clone())).collect() }
-    }
-}
-
-#[async_trait]
-impl ProviderHost for OciHost {
-    async fn prepare(&self, _design_uid: &str, _target: Target, _types: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error> {
-        Ok(self.env.clone())
-    }
-}
-
 /// One host per target.
 pub struct TargetHosts {
     /// for the simulated cloud
@@ -420,13 +388,5 @@ mod tests {
         long.options.run_dir = directory.path().join("x".repeat(120));
         let error = long.prepare("uid", Target::Sandbox, &types(&[])).await.unwrap_err();
         assert!(error.to_string().contains("longer than 107 bytes"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn the_real_provider_gets_credentials_and_nothing_else() {
-        let env = ["OCI_RESOURCE_PRINCIPAL_VERSION", "HOME", "AWS_SECRET_ACCESS_KEY", "GALLEY_APPROVER_TOKEN", "TF_LOG", "LD_PRELOAD"];
-        let host = OciHost::new(&env.iter().map(|name| (name.to_string(), "x".to_owned())).collect());
-        let given = host.prepare("uid", Target::Oci, &BTreeSet::new()).await.unwrap();
-        assert_eq!(given.into_keys().collect::<Vec<_>>(), ["HOME", "OCI_RESOURCE_PRINCIPAL_VERSION"]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::local::LocalRunner;
 use super::mirror::{File, Settled, read_file};
 use super::owner::{self, Life};
-use super::workdir::{JobDir, OWNER, Workdir, write_private};
+use super::workdir::{JobDir, OWNER, Workdir, put_aside, write_private};
 use super::{Error, Recovered, job};
 use crate::api::terraformjob::{Action, Owner};
 use crate::blobs::{BlobKey, JobBlob};
@@ -117,7 +117,7 @@ impl LocalRunner {
                 if let File::Torn(_) = read_file(work.state_file()).await? {
                     let (from, to) = (work.state_file(), work.job(job).file("torn.tfstate"));
                     if work.job(job).exists() {
-                        super::blocking("put the torn state aside", move || std::fs::rename(from, to)).await?;
+                        super::blocking("put the torn state aside", move || put_aside(&from, &to)).await?;
                         return Ok(Settled { view: None, restored: false });
                     }
                 }

@@ -126,7 +126,7 @@ impl Workdir {
         jobs.sort();
         let surplus = (jobs.len() + 1).saturating_sub(KEEP_JOBS);
         for (_, path) in jobs.into_iter().take(surplus) {
-            fs::remove_dir_all(path).map_err(io_error("remove an old job directory"))?;
+            remove_tree(&path).map_err(io_error("remove an old job directory"))?;
         }
         Ok(())
     }
@@ -185,14 +185,16 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn put_whole(path: &Path, bytes: &[u8], durably: bool) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (directory, name) = (path.parent().unwrap_or(Path::new("/")), name_of(path));
     if durably { faults::file("work", &name, "put.before") } else { faults::disk() }?;
     // NamedTempFile makes 0600.
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
     file.write_all(bytes)?;
+    faults::unsynced(file.path());
     if durably {
         file.as_file().sync_all()?;
+        faults::flushed(file.path());
+        faults::file("work", &name, "put.written")?;
     }
     faults::replacing(path);
     file.persist(path).map_err(|error| error.error)?;
@@ -205,17 +207,54 @@ fn put_whole(path: &Path, bytes: &[u8], durably: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a directory and its parents, 0700.
+/// Makes a directory and its parents, 0700. An empty one is what an absent one is, so no moment of it matters.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Removes a file; one that is not there is fine.
+/// Removes a file; one that is not there is fine. Not synced: what comes back after a power cut is removed again.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    if !path.try_exists()? {
+        return Ok(());
     }
+    faults::file("work", &name_of(path), "delete.before")?;
+    faults::replacing(path);
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => faults::file("work", &name_of(path), "delete.removed"),
+    }
+}
+
+/// Removes a directory with everything in it; one that is not there is fine.
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    faults::at("work", "tree", "delete.before")?;
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => faults::at("work", "tree", "delete.removed"),
+    }
+}
+
+/// Gives a file another name in its file system, durably.
+pub(super) fn put_aside(from: &Path, to: &Path) -> io::Result<()> {
+    faults::file("work", &name_of(to), "put.before")?;
+    faults::replacing(to);
+    faults::replacing(from);
+    fs::rename(from, to)?;
+    faults::file("work", &name_of(to), "put.renamed")?;
+    for directory in [to, from].into_iter().filter_map(Path::parent) {
+        fs::File::open(directory)?.sync_all()?;
+        faults::synced(directory);
+    }
+    faults::file("work", &name_of(to), "put.synced")
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Turns an IO error into ours.

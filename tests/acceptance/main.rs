@@ -5,15 +5,20 @@
 mod absence;
 mod applied;
 mod approvals;
+mod bounds;
 mod crash;
 mod expected;
+#[path = "../oci/fake.rs"]
+mod fake;
 mod failures;
 mod hostile;
 mod human;
 mod impostor;
 mod kubectl;
+mod leaks;
 mod rescue;
 mod secrets;
 mod sessions;
 mod stdio;
+mod tenancy;
 mod world;

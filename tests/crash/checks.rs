@@ -23,6 +23,10 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// For who tests the checks.
+    pub fn remembered(version: Version, lost: BTreeSet<String>) -> Kept {
+        Kept { version, lost }
+    }
     pub fn of(world: &World, uid: &str) -> Option<Kept> {
         let mirror = world.mirrored(uid);
         let version = world

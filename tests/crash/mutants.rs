@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use galley::faults::Mutant;
 
-use crate::kills::{Kill, guarded, run};
+use crate::kills::{Kill, Trouble, guarded, run};
 use crate::storms::Stage;
 use crate::{block, kills};
 
@@ -28,6 +28,16 @@ fn where_it_shows(mutant: Mutant) -> &'static [(&'static str, &'static str, usiz
         Mutant::NoGate => &[("create", "", 0, ""), ("replace", "", 0, "")],
         // what the status claims is in no mirror, and a torn state has nothing to be restored from
         Mutant::NoMirror => &[("create", "job.end.after", 2, "power"), ("create", "", 0, "")],
+        // the name is on the medium, the file under it is empty
+        Mutant::NoDataSync => &[("replace", "status.designs.after", 3, "power"), ("create", "status.designs.after", 4, "power")],
+        // killed when it had hardly begun, so that the plan still fits the state
+        Mutant::RunsAgain => &[
+            ("replace", "terraform.apply.owned", 1, "terraform"),
+            ("retry", "terraform.apply.owned", 1, "terraform"),
+            ("retry", "terraform.apply.owned", 1, "everything"),
+            ("destroy", "terraform.apply.owned", 1, "terraform"),
+        ],
+        Mutant::KeepsApproval => &[("create", "", 0, "")],
     }
 }
 
@@ -40,10 +50,11 @@ pub fn all(stage: &Stage<'_>) -> (usize, usize) {
     let caught = stage.at_once(&wanted, |(mutant, word)| {
         let caught = where_it_shows(*mutant).iter().find_map(|(scenario, point, nth, blow)| {
             let index = stage.scenarios.iter().position(|known| known.name == *scenario)?;
-            let kill = Kill { scenario: index, point: (*point).to_owned(), nth: *nth, blow };
+            let kill = Kill { scenario: index, point: (*point).to_owned(), nth: *nth, blow, then: None };
             let fault = (!blow.is_empty()).then(|| kill.fault());
             let expected = stage.known.get(index).map(|known: &kills::Known| &known.cloud);
-            let outcome = guarded(|| block(run(&stage.scenarios[index], stage.base, fault.as_deref(), expected, Some(word))));
+            let trouble = Trouble { fault: fault.as_deref(), then: None, mutant: Some(word) };
+            let outcome = guarded(|| block(run(&stage.scenarios[index], stage.base, trouble, expected)));
             let seen = match outcome {
                 Ok(outcome) => outcome.violations.first().cloned()?,
                 Err(error) => error,

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::checks::Kept;
 use crate::world::{APPROVER, EDITOR, Start, World};
 
-/// Until everything is as wanted, restarts and back-offs of 15 s included.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// Until everything is as wanted, restarts and back-offs of 15 s included. What is stuck is stuck for ever, so a loaded
+/// machine may take its time.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// From the start of the process to the first turn of a controller.
 pub const RECOVERY: Duration = Duration::from_secs(5);
 /// A create that takes a moment is in the cloud before it is in any state: that is where a kill hurts.
@@ -51,6 +52,8 @@ pub struct Person<'a> {
     requests: usize,
     /// how long a wish may take
     pub patience: Duration,
+    /// armed at the next restart
+    pub then: Option<String>,
     slowed: BTreeSet<String>,
 }
 
@@ -70,6 +73,7 @@ impl<'a> Person<'a> {
             title: (0, 0),
             requests: 0,
             patience: PATIENCE,
+            then: None,
             slowed: BTreeSet::new(),
         }
     }
@@ -92,6 +96,15 @@ impl<'a> Person<'a> {
     }
     pub fn acknowledged_edit(&self) -> Option<(i64, Value)> {
         self.acknowledged.last().cloned()
+    }
+
+    /// For who tests the checks: what was never acknowledged is taken as acknowledged.
+    pub fn believe_title(&mut self, number: u64) {
+        self.title = (number, number);
+    }
+    /// See [`Person::believe_title`].
+    pub fn believe_edit(&mut self, generation: i64, patch: Value) {
+        self.acknowledged.push((generation, patch));
     }
 
     pub fn wrong(&mut self, what: impl Into<String>) {
@@ -130,34 +143,65 @@ impl<'a> Person<'a> {
         self.wrong(format!("stuck: not as wanted after {:?}: {state} {jobs:?}", self.patience));
     }
 
+    /// Waits until the design rests as wanted, asking for nothing.
+    pub async fn settle(&mut self) {
+        let began = Instant::now();
+        while began.elapsed() < self.patience {
+            if let Ok(Some(design)) = self.designs().get_opt(&self.name).await {
+                let status = design.status.clone().unwrap_or_default();
+                let reason = condition(&status.conditions, READY).map(|ready| ready.reason.clone()).unwrap_or_default();
+                if reason == "Synced" && status.active_job.is_none() && status.observed_generation == design.metadata.generation {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        self.wrong("it does not come to rest");
+    }
+
     async fn restart(&mut self) -> bool {
         self.kept = self.kept.take().or(self.uid.as_ref().and_then(|uid| Kept::of(self.world, uid)));
+        let mut then = self.then.take();
+        loop {
+            match self.recover(then.take()).await {
+                Ok(Start::Ready) => return true,
+                // it died again in its recovery, as ordered
+                Ok(Start::Died) => self.deaths += 1,
+                Err(error) => {
+                    self.wrong(format!("it does not start again: {error}"));
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// One start, to the first turn of a controller.
+    pub async fn recover(&mut self, fault: Option<String>) -> std::io::Result<Start> {
         let before = self.world.log().len();
         let began = Instant::now();
-        match self.world.start(None).await {
-            Ok(Start::Ready) => {}
-            Ok(Start::Died) => {
-                self.wrong("it does not start again");
-                return false;
-            }
-            Err(error) => {
-                self.wrong(format!("it does not start again: {error}"));
-                return false;
-            }
+        if self.world.start(fault.as_deref()).await? == Start::Died {
+            return match fault {
+                Some(_) => Ok(Start::Died),
+                None => Err(std::io::Error::other("it died, and nothing was ordered")),
+            };
         }
         self.check_acknowledged().await;
         // the first turn of a controller, where there is a design to turn
         if matches!(self.designs().get_opt(&self.name).await, Ok(Some(_))) {
             while !self.world.log().get(before..).is_some_and(|log| log.contains("\"step\"")) && began.elapsed() < RECOVERY * 3 {
+                if fault.is_some() && self.world.died() {
+                    return Ok(Start::Died);
+                }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
-        let took = began.elapsed();
+        // what others took of the machine is not the server's: it waited for a core and not for itself
+        let took = began.elapsed().saturating_sub(self.world.starved());
         self.recoveries.push(took);
         if took > RECOVERY {
             self.wrong(format!("recovery took {took:?}"));
         }
-        true
+        Ok(Start::Ready)
     }
 
     /// One look, at most one write. True when the wish came true.

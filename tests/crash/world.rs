@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use galley::faults;
@@ -11,7 +12,9 @@ use serde_json::Value;
 pub const EDITOR: &str = "editor-token-6d1f0a5b2c";
 pub const APPROVER: &str = "approver-token-93be77c1d4";
 /// A start under load; a server that needs longer is stuck.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
+/// Every point that any world of this run passed.
+pub static PASSED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 thread_local! {
     /// What is told on this thread: the log of its worlds is kept under this name where `GALLEY_CRASH_LOGS` says.
@@ -121,6 +124,30 @@ impl World {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Err(std::io::Error::other(format!("not ready after {START:?}")))
+    }
+
+    /// Starts Galley with `fault`, and with `then` where it died of that, and without where it died again. Gives how often
+    /// it died; `then` stays what is still to be armed.
+    pub async fn start_at_last(&mut self, fault: Option<&str>, then: &mut Option<&str>) -> std::io::Result<usize> {
+        let mut next = fault;
+        for deaths in 0..3 {
+            match self.start(next).await? {
+                Start::Ready => return Ok(deaths),
+                Start::Died => next = then.take(),
+            }
+        }
+        Err(std::io::Error::other("it does not start again"))
+    }
+
+    /// How long the one thread of the server that waited longest waited for a core of this machine (proc(5), schedstat: the
+    /// second number, in nanoseconds). What waits for a timer or a lock waits for no core.
+    pub fn starved(&self) -> Duration {
+        let tasks = self.pid().map(|pid| PathBuf::from(format!("/proc/{pid}/task")));
+        let waited = |entry: std::fs::DirEntry| -> Option<u64> {
+            std::fs::read_to_string(entry.path().join("schedstat")).ok()?.split_whitespace().nth(1)?.parse().ok()
+        };
+        let all = tasks.and_then(|tasks| std::fs::read_dir(tasks).ok()).into_iter().flatten().flatten();
+        Duration::from_nanos(all.filter_map(waited).max().unwrap_or(0))
     }
 
     /// `galley serve` on the data of this world, not started yet.
@@ -305,6 +332,9 @@ fn addresses(state: &Value) -> Option<BTreeSet<String>> {
 impl Drop for World {
     fn drop(&mut self) {
         self.kill();
+        if let Ok(mut passed) = PASSED.lock() {
+            passed.extend(self.recorded());
+        }
         if let (Some(dir), Some(story)) = (std::env::var_os("GALLEY_CRASH_LOGS"), STORY.with_borrow(Clone::clone)) {
             let _ = std::fs::write(PathBuf::from(dir).join(format!("{}.log", story.replace(' ', "-"))), self.log());
         }

@@ -1,24 +1,20 @@
 //! Model checking: the production decisions over an abstract world, everything within small bounds, walks beyond them.
 //!
-//! The model calls `diff`, `settle`, `fold`, `again`, `judge`, `verdict`, `decide` and `next` themselves, never a copy.
+//! The model calls `diff`, `settle`, `fold`, `again`, `seen`, everything of `notes`, `judge`, `consumption`, `verdict`,
+//! `decide` and `next` themselves, never a copy.
 //! `make model` raises the bounds (`GALLEY_MODEL=full`) and prints what was seen.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests say what they expect")]
 
 mod explore;
 mod moves;
+mod mutants;
 mod pool;
 mod system;
 mod world;
 
 use explore::{Report, System, breadth_first, walks};
-use galley::api::approval::{ApprovalContext, Refused, judge};
 use galley::api::design::ApprovalPolicy;
-use galley::api::{Approval, Time};
-use galley::controllers::design::diff::diff;
-use galley::controllers::design::observe::Observed;
-use galley::controllers::design::step::Step as Decision;
-use galley::controllers::design::validate::Desired;
-use world::{Budget, Hooks, Model, PRODUCTION};
+use world::{Budget, Model, PRODUCTION};
 
 const PROPERTIES: &[&str] = &[
     "at most one job of a session runs, and only with the gate; never more jobs than slots",
@@ -48,6 +44,7 @@ fn model(name: &'static str, budget: Budget) -> Model {
         slow_judge: false,
         slow_store: false,
         destroy_every: if full() { 1 } else { 16 },
+        rests: true,
     }
 }
 
@@ -163,83 +160,6 @@ fn walks_beyond_the_bounds_find_nothing() {
         if let Some(found) = found {
             panic!("{}\n  {}", found.why, found.trace.join("\n  "));
         }
-    }
-}
-
-// ------------------------------------------------------------------------------------------------------- the mutants
-
-/// `diff` that takes the plan of an earlier generation, and an approval of it, for one of this.
-fn ignores_the_generation(desired: &Desired, observed: &Observed, now: &Time) -> Decision {
-    let mut observed = observed.clone();
-    if let Some(plan) = &mut observed.status.plan {
-        plan.generation = desired.generation;
-    }
-    for approval in &mut observed.approvals {
-        approval.spec.generation = desired.generation;
-    }
-    diff(desired, &observed, now)
-}
-
-/// `diff` that forgets that nobody saw how an apply ended.
-fn forgets_the_unknown_outcome(desired: &Desired, observed: &Observed, now: &Time) -> Decision {
-    let mut observed = observed.clone();
-    observed.status.outcome = None;
-    diff(desired, &observed, now)
-}
-
-/// `judge` that does not mind who used an approval, when it ends and which plan it names.
-fn judges_nothing(approval: &Approval, context: &ApprovalContext<'_>) -> Result<(), Refused> {
-    let mut approval = approval.clone();
-    if let (Some(plan), Some(status)) = (context.plan, &mut approval.status) {
-        approval.spec.plan_sha256 = plan.plan_sha256.clone();
-        approval.spec.generation = plan.generation;
-        status.consumed_by = None;
-        status.refused = None;
-    }
-    judge(&approval, &ApprovalContext { generation: context.plan.map_or(0, |plan| plan.generation), ..*context })
-}
-
-/// The first who waits, whoever runs.
-fn takes_anybody(
-    waiting: &[galley::controllers::scheduler::Candidate],
-    _: &[galley::controllers::scheduler::Candidate],
-    _: &std::collections::BTreeMap<String, u64>,
-    _: usize,
-) -> Option<usize> {
-    (!waiting.is_empty()).then_some(0)
-}
-
-/// `diff` that never tells a queued job to stop and never folds a failed one.
-fn leaves_jobs_alone(desired: &Desired, observed: &Observed, now: &Time) -> Decision {
-    match diff(desired, observed, now) {
-        Decision::Settle => Decision::Rest(galley::controllers::design::step::Rest::Draft),
-        other => other,
-    }
-}
-
-#[test]
-fn a_bug_that_is_put_into_the_decisions_is_found_and_its_trace_is_printed() {
-    let small = Budget { approvals: 2, waits: 1, ..Budget::default() };
-    let rows: Vec<(&str, Hooks, Model)> = vec![
-        (
-            "diff ignores the generation",
-            Hooks { diff: ignores_the_generation, ..PRODUCTION },
-            model("another goal, the same inputs", Budget { goals: 1, ..Budget::default() }),
-        ),
-        (
-            "diff forgets the unknown outcome",
-            Hooks { diff: forgets_the_unknown_outcome, ..PRODUCTION },
-            model("a crash", Budget { crashes: 1, ..small }),
-        ),
-        ("diff leaves finished jobs alone", Hooks { diff: leaves_jobs_alone, ..PRODUCTION }, model("nothing else", small)),
-        ("judge judges nothing", Hooks { judge: judges_nothing, ..PRODUCTION }, model("an edit", Budget { edits: 1, ..small })),
-        ("the scheduler takes anybody", Hooks { next: takes_anybody, ..PRODUCTION }, Model { sessions: 2, ..model("two sessions", small) }),
-    ];
-    for (bug, hooks, model) in rows {
-        let report = breadth_first(&Model { hooks, ..model }, 200_000);
-        let found = report.counterexample.unwrap_or_else(|| panic!("{bug}: {} states, and it was not found", report.states));
-        println!("{bug}: found after {} states: {}", report.states, found.why);
-        found.trace.iter().for_each(|step| println!("    {step}"));
     }
 }
 

@@ -1,50 +1,42 @@
-//! Real documents inside small states: each distinct value is kept once and compared by its number.
+//! Real documents inside small states: shared, and compared by a hash of what they are.
 
-use std::any::{Any, TypeId};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt::{self, Debug};
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::rc::Rc;
 
-thread_local! {
-    static POOLS: RefCell<HashMap<TypeId, Box<dyn Any>>> = RefCell::default();
-}
-
-/// A value that is equal to another one exactly when their Debug texts are.
+/// A value that is equal to another one exactly when their Debug texts are, as far as 128 bits of hash can tell.
 pub struct Kept<T> {
-    number: usize,
+    hash: (u64, u64),
     value: Rc<T>,
 }
 
 impl<T: Debug + 'static> Kept<T> {
     pub fn new(value: T) -> Self {
         let text = format!("{value:?}");
-        POOLS.with_borrow_mut(|pools| {
-            let pool = pools.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(HashMap::<String, (usize, Rc<T>)>::new()));
-            let pool = pool.downcast_mut::<HashMap<String, (usize, Rc<T>)>>().expect("one pool for each type");
-            let number = pool.len();
-            let (number, value) = pool.entry(text).or_insert_with(|| (number, Rc::new(value))).clone();
-            Kept { number, value }
-        })
+        let half = |salt: u8| {
+            let mut hasher = DefaultHasher::new();
+            (salt, &text).hash(&mut hasher);
+            hasher.finish()
+        };
+        Kept { hash: (half(0), half(1)), value: Rc::new(value) }
     }
 }
 
 impl<T> Clone for Kept<T> {
     fn clone(&self) -> Self {
-        Kept { number: self.number, value: self.value.clone() }
+        Kept { hash: self.hash, value: self.value.clone() }
     }
 }
 impl<T> PartialEq for Kept<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
+        self.hash == other.hash
     }
 }
 impl<T> Eq for Kept<T> {}
 impl<T> Hash for Kept<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.number.hash(state);
+        self.hash.hash(state);
     }
 }
 impl<T> Deref for Kept<T> {
@@ -55,6 +47,6 @@ impl<T> Deref for Kept<T> {
 }
 impl<T> Debug for Kept<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "#{}", self.number)
+        write!(formatter, "#{:08x}", self.hash.0 >> 32)
     }
 }

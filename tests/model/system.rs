@@ -345,6 +345,9 @@ impl System for Model {
         world.wrong.clone()
     }
     fn restless(&self, world: &World) -> Option<String> {
+        if !self.rests {
+            return None;
+        }
         (0..world.sessions.len()).find_map(|of| {
             self.rests_well(world, of).or_else(|| {
                 use std::hash::{Hash, Hasher};

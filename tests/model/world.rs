@@ -315,6 +315,8 @@ pub struct Model {
     pub slow_store: bool,
     /// prove from every n-th resting state that a destroy can be reached
     pub destroy_every: usize,
+    /// what must hold at every rest is looked at, too; a mutant that breaks a promise of safety is to be caught by that one
+    pub rests: bool,
 }
 
 impl State {

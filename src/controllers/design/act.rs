@@ -6,29 +6,29 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 
-use super::super::documents::{documents, get, patch_status, set_finalizer, value};
+use super::super::documents::{create, delete, edit, get, patch_status, set_finalizer, unless_gone, value};
 use super::super::gate::{self, Claim};
 use super::super::inputs::Inputs;
 use super::super::secrets::SecretBook;
 use super::super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, SUPERSEDED, backoff, retention};
 use super::fetch::{Fetched, Tools};
-use super::observe::{Job, Observed, may_have_made};
+use super::notes;
+use super::observe::{Job, Observed};
 use super::settle::{Settling, drop_intent, settle};
 use super::step::{ApprovalRef, Order, Rest, Step};
 use super::validate::Desired;
 use crate::api::approval::{Channel, Role};
-use crate::api::design::{Applied, DesignStatus, StateRecord};
-use crate::api::names::{JobKey, job_name};
-use crate::api::terraformjob::{Action, PlanReference};
+use crate::api::design::{DesignStatus, InFlight, StateRecord};
+use crate::api::terraformjob::Action;
 use crate::api::{
     Approval, ApprovalSpec, ApprovalStatus, DESIGN_FINALIZER, Design, JOB_FINALIZER, MANAGER, NAMESPACE, TerraformJob, TerraformJobSpec,
 };
 use crate::blobs::{BlobKey, JobBlob};
 use crate::faults;
+use crate::terraform::Whose;
 use crate::trace::{self, TraceId};
 
 /// What came of a turn: everything report needs.
@@ -87,20 +87,16 @@ pub async fn act(ctx: &Ctx, fetched: &Fetched, known: (&Tools, &Desired, &Observ
         Step::IssueRefresh(order) => hands.issue_look(Action::Refresh, order).await?,
         Step::LookUpInFlight => hands.look_up().await?,
         Step::Rescue => Box::pin(hands.rescue()).await?,
-        Step::ConfirmInFlight => hands.noted(DesignStatus {
-            outcome: None,
-            handled_request_id: desired.request.as_ref().map(|request| request.id.clone()),
-            ..fetched.status.clone()
-        }),
-        Step::IssuePlan(order) => hands.issue_look(Action::Plan, order).await?,
-        Step::Restamp => {
-            let mut status = fetched.status.clone();
-            if let Some(plan) = &mut status.plan {
-                plan.generation = desired.generation;
-            }
-            hands.noted(status)
+        Step::ConfirmInFlight => {
+            let request = desired.request.as_ref().map(|request| request.id.as_str());
+            hands.noted(notes::confirmed(&fetched.status, request))
         }
-        Step::RecordSynced => hands.record_synced(),
+        Step::IssuePlan(order) => hands.issue_look(Action::Plan, order).await?,
+        Step::Restamp => hands.noted(notes::restamped(&fetched.status, desired.generation)),
+        Step::RecordSynced => {
+            let (version, now) = (observed.state.version(), ctx.clock.now());
+            hands.noted(notes::synced(&fetched.status, desired.digest(), version, desired.generation, &now))
+        }
         Step::IssueApply { approval } => hands.issue_change(Action::Apply, approval).await?,
         Step::IssueDestroy { approval } => hands.issue_change(Action::Destroy, approval).await?,
         Step::CreatePolicyApproval => hands.approve_by_policy().await?,
@@ -138,8 +134,7 @@ impl Hands<'_> {
         let Job::There(job) = &self.observed.job else { return Ok(self.noted(self.fetched.status.clone())) };
         let name = job.name_any();
         let body = json!({ "metadata": { "annotations": { SUPERSEDED: why } }, "spec": { "cancel": true } });
-        let patched = documents::<TerraformJob>(&self.ctx.client).patch(&name, &PatchParams::apply(MANAGER), &Patch::Merge(&body)).await;
-        ignore_missing(patched.map(|_| ()), "cancel", &name)?;
+        unless_gone(edit::<TerraformJob>(&self.ctx.client, &name, "cancel", &body).await.map(|_| ()))?;
         let rest =
             Rest::Job { name, action: job.spec.action, requested: job.spec.requested, waits: Some(format!("it is being stopped: {why}")) };
         Ok(Done { base: Some(self.fetched.design.clone()), status: self.fetched.status.clone(), rest })
@@ -162,13 +157,11 @@ impl Hands<'_> {
         let secrets = async { if fresh_secrets { book.store(blobs, uid).await } else { Ok(()) } };
         futures::try_join!(secrets, inputs.store(blobs, &rendered))?;
         let imports = match action {
-            Action::Plan if !order.destroy => {
-                self.observed.in_flight().iter().filter_map(|entry| Some((entry.address.clone(), entry.found_id.clone()?))).collect()
-            }
+            Action::Plan if !order.destroy => notes::imports(self.observed),
             Action::Plan | Action::Refresh | Action::Apply | Action::Destroy => BTreeMap::new(),
         };
         let job = TerraformJobSpec { imports, destroy_plan: order.destroy, ..self.job_spec(action, digest, &order) };
-        self.issue(job, &order, "").await
+        self.issue(job, &order).await
     }
 
     /// Inputs the state was made with, runnable whatever became of the variables.
@@ -184,11 +177,10 @@ impl Hands<'_> {
     /// Apply or destroy of the newest plan.
     async fn issue_change(&self, action: Action, approval: ApprovalRef) -> Result<Done, Error> {
         let Some(plan) = self.fetched.status.plan.clone() else { return Ok(self.noted(self.fetched.status.clone())) };
-        let order = Order { destroy: plan.destroy, requested: true, ..Order::default() };
-        let reference =
-            PlanReference { job: plan.job, plan_sha256: plan.plan_sha256, approval: approval.name, approval_uid: approval.uid.clone() };
-        let job = TerraformJobSpec { plan: Some(reference), ..self.job_spec(action, plan.digest, &order) };
-        self.issue(job, &order, &approval.uid).await
+        let digest = plan.digest.clone();
+        let (order, reference) = notes::change_of(plan, &approval);
+        let job = TerraformJobSpec { plan: Some(reference), ..self.job_spec(action, digest, &order) };
+        self.issue(job, &order).await
     }
 
     fn job_spec(&self, action: Action, digest: String, order: &Order) -> TerraformJobSpec {
@@ -213,29 +205,14 @@ impl Hands<'_> {
     }
 
     /// Gate, intent, job: in this order.
-    async fn issue(&self, spec: TerraformJobSpec, order: &Order, approval: &str) -> Result<Done, Error> {
+    async fn issue(&self, spec: TerraformJobSpec, order: &Order) -> Result<Done, Error> {
         let (ctx, fetched) = (self.ctx, self.fetched);
-        // a destroy plan is another job than the plan of the same inputs
-        let word = if spec.destroy_plan { "plan-destroy" } else { spec.action.as_str() };
-        let name = job_name(&JobKey {
-            design: &spec.design_ref,
-            design_uid: &spec.design_uid,
-            action: word,
-            digest: &spec.digest,
-            lineage: &spec.lineage,
-            serial: spec.serial,
-            request: order.request.as_deref().unwrap_or(""),
-            approval,
-            attempt: order.attempt,
-            due: order.due,
-        });
+        let name = notes::name_of(&spec, order);
         let wanted = gate::operation(&name, &spec, ctx.clock.now());
         if let Claim::Busy(active) = gate::claim(ctx, &spec.session_ref, &wanted).await? {
             return Ok(Done { base: Some(fetched.design.clone()), status: fetched.status.clone(), rest: Rest::Busy(*active) });
         }
-        let mut status = fetched.status.clone();
-        status.active_job = Some(name.clone());
-        status.apply_started |= spec.action.changes_the_cloud();
+        let status = notes::intended(&fetched.status, &name, spec.action.changes_the_cloud());
         let base =
             patch_status(&ctx.client, &fetched.design, &value(&fetched.design.status.clone().unwrap_or_default())?, &value(&status)?, true)
                 .await;
@@ -250,12 +227,11 @@ impl Hands<'_> {
         let rest = Rest::Job { name: name.clone(), action: spec.action, requested: spec.requested, waits: None };
         faults::pass("job", "intent", "after");
         self.create_job(&name, spec).await?;
-        faults::pass("job", "create", "after");
         Ok(Done { base: Some(base), status, rest })
     }
 
     async fn create_job(&self, name: &str, spec: TerraformJobSpec) -> Result<(), Error> {
-        let api = documents::<TerraformJob>(&self.ctx.client);
+        let client = &self.ctx.client;
         let labels = [(DESIGN_LABEL, &spec.design_ref), (SESSION_LABEL, &spec.session_ref)];
         let looks_only = !spec.action.changes_the_cloud();
         let mut job = TerraformJob::new(name, spec.clone());
@@ -268,18 +244,14 @@ impl Hands<'_> {
             owner_references: self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         };
-        faults::pass("job", "create", "before");
-        let created =
-            api.create(&PostParams::default(), &job).await.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source));
-        match created {
+        match create(client, &job).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_already_exists() => {
-                let old = get::<TerraformJob>(&self.ctx.client, name).await?;
+                let old = get::<TerraformJob>(client, name).await?;
                 // An apply is never run twice. A look whose result was read long ago may be: it is made anew.
                 if looks_only && old.is_some_and(|old| old.phase().is_terminal()) {
-                    ignore_missing(api.delete(name, &DeleteParams::default()).await.map(|_| ()), "delete", name)?;
-                    let again = api.create(&PostParams::default(), &job).await;
-                    again.map_err(|source| Error::api("create", TerraformJob::kind(&()), name, source))?;
+                    unless_gone(delete::<TerraformJob>(client, name).await)?;
+                    create(client, &job).await?;
                 }
                 Ok(())
             }
@@ -298,27 +270,27 @@ impl Hands<'_> {
     }
 
     async fn look_up(&self) -> Result<Done, Error> {
-        let mut status = self.fetched.status.clone();
-        let Some(outcome) = &mut status.outcome else { return Ok(self.noted(status)) };
-        let planned = match &outcome.job {
+        let status = &self.fetched.status;
+        let planned = match status.outcome.as_ref().and_then(|outcome| outcome.job.as_deref()) {
             Some(job) => self.planned_values(job).await?,
             None => BTreeMap::new(),
         };
         let resources = self.observed.view.as_ref().map(|view| view.resources.clone()).unwrap_or_default();
         let known = resources.values().filter_map(|(_, id)| id.clone()).collect();
-        let target = self.fetched.design.spec.target;
-        for entry in outcome.in_flight.iter_mut().filter(|entry| may_have_made(entry) && entry.found_id.is_none() && !entry.looked_up) {
-            let kind = resource_type(&entry.address);
-            let attributes = planned.get(&entry.address).cloned().unwrap_or_default();
-            entry.found_id = self.ctx.lookup.find(&self.fetched.uid, target, &entry.address, kind, &attributes, &known).await?;
-            entry.looked_up = entry.found_id.is_none();
+        let mut found = BTreeMap::new();
+        for InFlight { address, .. } in notes::to_look_up(status) {
+            let attributes = planned.get(address).cloned().unwrap_or_default();
+            let id = self.ctx.lookup.find(self.whose(), address, &attributes, &known).await?;
+            found.insert(address.clone(), id);
         }
-        // an address that is in the state after all needs no import
-        outcome.in_flight.retain(|entry| !resources.contains_key(&entry.address));
-        if outcome.in_flight.is_empty() {
-            status.outcome = None;
-        }
-        Ok(self.noted(status))
+        Ok(self.noted(notes::looked_up(status, &found, |address| resources.contains_key(address))))
+    }
+
+    /// Whose resources are looked for.
+    pub(super) fn whose(&self) -> Whose<'_> {
+        let spec = &self.fetched.design.spec;
+        let region = spec.region.as_deref().unwrap_or(&self.ctx.settings.defaults.region);
+        Whose { design: &self.observed.name, design_uid: &self.fetched.uid, target: spec.target, region }
     }
 
     /// Planned attributes by address, from the plan the job applied.
@@ -337,25 +309,6 @@ impl Hands<'_> {
             .collect())
     }
 
-    fn record_synced(&self) -> Done {
-        let mut status = self.fetched.status.clone();
-        let (lineage, serial) = self.observed.state.version();
-        let now = self.ctx.clock.now();
-        if let (Some(digest), Some(plan)) = (self.desired.digest(), &status.plan) {
-            status.applied = Some(Applied {
-                digest: digest.to_owned(),
-                lineage: lineage.to_owned(),
-                serial,
-                generation: self.desired.generation,
-                time: status.applied.as_ref().map_or(now, |applied| applied.time.clone()),
-                checked_at: plan.created_at.clone(),
-            });
-            status.last_failure = None;
-            status.outcome = None;
-        }
-        self.noted(status)
-    }
-
     async fn approve_by_policy(&self) -> Result<Done, Error> {
         let Some(plan) = &self.fetched.status.plan else { return Ok(self.noted(self.fetched.status.clone())) };
         let name = format!("{}-policy-{}-{}", self.observed.name, &plan.plan_sha256.get(..8).unwrap_or("plan"), self.desired.generation);
@@ -370,8 +323,7 @@ impl Hands<'_> {
         let mut approval = Approval::new(&name, spec);
         approval.metadata.namespace = Some(NAMESPACE.to_owned());
         approval.metadata.owner_references = self.fetched.design.controller_owner_ref(&()).map(|owner| vec![owner]);
-        let made = documents::<Approval>(&self.ctx.client).create(&PostParams::default(), &approval).await;
-        let made = match made.map_err(|source| Error::api("create", Approval::kind(&()), &name, source)) {
+        let made = match create(&self.ctx.client, &approval).await {
             Ok(made) => Some(made),
             Err(error) if error.is_already_exists() => get::<Approval>(&self.ctx.client, &name).await?,
             Err(error) => return Err(error),
@@ -395,8 +347,7 @@ impl Hands<'_> {
         let mut design = self.fetched.design.clone();
         if !orphan {
             // First that there is nothing to keep: a crash after the state is removed would else read as its loss.
-            let (old, kept) = (&self.fetched.status, self.fetched.status.clone());
-            let forgotten = DesignStatus { state: None, apply_started: false, ..kept };
+            let (old, forgotten) = (&self.fetched.status, notes::forgotten(&self.fetched.status));
             design = match patch_status(&ctx.client, &design, &value(old)?, &value(&forgotten)?, true).await {
                 Ok(design) => design,
                 Err(error) if error.is_not_found() => design,
@@ -426,13 +377,6 @@ pub fn resource_type(address: &str) -> &str {
     let mut parts = plain.rsplit('.');
     parts.next();
     parts.next().unwrap_or("")
-}
-
-fn ignore_missing(result: Result<(), kube::Error>, verb: &'static str, name: &str) -> Result<(), Error> {
-    match result.map_err(|source| Error::api(verb, TerraformJob::kind(&()), name, source)) {
-        Err(error) if error.is_not_found() => Ok(()),
-        other => other,
-    }
 }
 
 /// When a drift check or a retry rings by itself.

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod diff;
 pub mod fetch;
+pub mod notes;
 pub mod observe;
 pub mod report;
 pub mod rescue;

@@ -106,10 +106,10 @@ pub async fn observe(ctx: &Ctx, fetched: &Fetched, tools: &Tools, desired: &Desi
         },
     };
     let (state, view) = match ctx.runner.state(&fetched.uid).await {
-        Ok(Some(view)) if older(&view.record, status.state.as_ref()) => (Seen::Unavailable, None),
-        Ok(Some(view)) => (Seen::Held(view.record.clone()), Some(view)),
-        Ok(None) if status.apply_started || status.state.is_some() => (Seen::Unavailable, None),
-        Ok(None) => (Seen::Never, None),
+        Ok(view) => match seen(view.as_ref().map(|view| &view.record), status) {
+            state @ Seen::Held(_) => (state, view),
+            state @ (Seen::Never | Seen::Unavailable) => (state, None),
+        },
         Err(crate::terraform::Error::StateUnavailable { .. }) => (Seen::Unavailable, None),
         Err(error) => return Err(error.into()),
     };
@@ -125,6 +125,16 @@ pub async fn observe(ctx: &Ctx, fetched: &Fetched, tools: &Tools, desired: &Desi
         approvals,
         secrets_missing,
     })
+}
+
+/// What a state that was found, or none, says beside what was seen before. Pure.
+pub fn seen(found: Option<&StateRecord>, status: &DesignStatus) -> Seen {
+    match found {
+        Some(record) if older(record, status.state.as_ref()) => Seen::Unavailable,
+        Some(record) => Seen::Held(record.clone()),
+        None if status.apply_started || status.state.is_some() => Seen::Unavailable,
+        None => Seen::Never,
+    }
 }
 
 /// Older than a state that was seen before, or another one: planning on it would make again what is there already.

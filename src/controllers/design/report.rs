@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::controller::Action as Requeue;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use super::super::documents::{patch_status, value};
+use super::super::documents::{patch_raw_status, patch_status, value};
 use super::super::{Ctx, Error, Settings};
 use super::act::{Outcome, record_of, wake};
 use super::fetch::Fetched;
@@ -21,7 +21,7 @@ use crate::api::approval::short;
 use crate::api::condition::{READY, RECONCILING, STALLED, clip, condition, set_condition};
 use crate::api::design::{DesignStatus, Health, PlanRecord, ResourceItem, Resources, STATUS_LIST_LIMIT, Sync};
 use crate::api::session::Language;
-use crate::api::{Design, MANAGER, NAMESPACE, Reason, Time, WhoActs};
+use crate::api::{Design, NAMESPACE, Reason, Time, WhoActs};
 
 /// What one rest means for people.
 #[derive(Debug, Clone, PartialEq)]
@@ -297,8 +297,10 @@ fn failure_text(failure: &crate::api::design::LastFailure) -> String {
 fn describe(plan: &PlanRecord) -> String {
     let counts = &plan.counts;
     let kind = if plan.destroy { "destroys everything: " } else { "" };
+    // rare, and said where it is: a plan that only imports would else read as one that does nothing
+    let imports = if counts.import > 0 { format!(", {} to import", counts.import) } else { String::new() };
     format!(
-        "{} ({kind}{} to create, {} to update, {} to replace, {} to delete)",
+        "{} ({kind}{} to create, {} to update, {} to replace, {} to delete{imports})",
         short(&plan.plan_sha256),
         counts.create,
         counts.update,
@@ -344,9 +346,9 @@ pub async fn report_undecodable(ctx: &Ctx, name: &str, error: &Error) -> Result<
     for (kind, state) in [(READY, false), (RECONCILING, false), (STALLED, true)] {
         set_condition(&mut conditions, kind, state, Reason::InvalidDocument, &message, object.metadata.generation, ctx.clock.now());
     }
-    let body = json!({ "status": { "conditions": conditions } });
+    let status = json!({ "conditions": conditions });
     tracing::warn!(design = %object.name_any(), "the document does not decode");
-    match api.patch_status(name, &PatchParams::apply(MANAGER), &Patch::Merge(&body)).await.map_err(wrap) {
+    match patch_raw_status(&api, name, &status).await.map_err(wrap) {
         Err(error) if !error.is_undecodable() && !error.is_not_found() => Err(error),
         _ => Ok(()),
     }

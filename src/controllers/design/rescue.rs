@@ -55,7 +55,7 @@ impl Hands<'_> {
         let searched = rescue.resources.is_empty();
         let wanted: BTreeMap<String, String> = if searched {
             let known = held.values().filter_map(|(_, id)| id.clone()).collect();
-            self.ctx.lookup.tagged(&self.fetched.uid, self.fetched.design.spec.target, &known).await?
+            self.ctx.lookup.tagged(self.whose(), &known).await?
         } else {
             rescue.resources.clone()
         };

@@ -171,7 +171,10 @@ pub fn validate(fetched: &Fetched, tools: &Tools, judge_by: Judge<'_>) -> Desire
     let request = spec.request.clone().filter(|request| handled.as_deref() != Some(request.id.as_str()));
     let request_key = request.as_ref().map(|request| request.id.clone()).or(handled);
     let deleted = fetched.design.metadata.deletion_timestamp.is_some();
-    let interval = u64::try_from(spec.policy.drift_interval_seconds).ok().filter(|seconds| *seconds > 0);
+    let interval = match spec.policy.drift_interval_seconds {
+        Some(seconds) => u64::try_from(seconds).ok().filter(|seconds| *seconds > 0),
+        None => settings.drift_interval,
+    };
     let mut desired = Desired {
         generation: fetched.generation,
         suspended: spec.suspend,

@@ -25,7 +25,7 @@ use super::scheduler::Candidate;
 use super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, gate, measures};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{JOB_FINALIZER, TerraformJob, TerraformJobStatus};
-use crate::faults;
+use crate::faults::{self, Mutant};
 
 /// What rings: the metadata of a job.
 pub type Bell = PartialObjectMeta<TerraformJob>;
@@ -145,6 +145,7 @@ async fn step(name: String, ctx: Arc<Ctx>) -> Result<Requeue, Error> {
             }
             Ok(Requeue::await_change())
         }
+        JobPhase::Running if faults::is_broken(Mutant::RunsAgain) => queue(&ctx, &job, &name).await,
         JobPhase::Running => recover::recover(&ctx, &job).await,
         JobPhase::Succeeded | JobPhase::Failed | JobPhase::Interrupted | JobPhase::Cancelled => {
             retire(&ctx, &job).await?;

@@ -11,7 +11,7 @@ use super::super::secrets::SecretBook;
 use super::super::{Ctx, Error};
 use crate::api::approval::{ApprovalContext, ApprovalStatus, Refused, RefusedReason, judge};
 use crate::api::design::StateRecord;
-use crate::api::terraformjob::Action;
+use crate::api::terraformjob::{Action, PlanReference};
 use crate::api::{Approval, Design, Reason, TerraformJob, WhoActs};
 use crate::blobs::BlobKey;
 use crate::faults::{self, Mutant};
@@ -125,11 +125,6 @@ async fn consume(ctx: &Ctx, job: &TerraformJob, design: &Design, state: (&str, u
             return Ok(Err(gone("another approval has the same name now; approve the newest plan anew")));
         }
         let status = approval.status.clone().unwrap_or_default();
-        let mine = status.consumed_by.as_deref() == Some(&name);
-        let judged = match mine {
-            true => Approval { status: Some(ApprovalStatus { consumed_by: None, ..status.clone() }), ..approval.clone() },
-            false => approval.clone(),
-        };
         let held = design.status.clone().unwrap_or_default();
         let now = ctx.clock.now();
         let context = ApprovalContext {
@@ -141,15 +136,7 @@ async fn consume(ctx: &Ctx, job: &TerraformJob, design: &Design, state: (&str, u
             in_flight: unconfirmed(&held),
             now: &now,
         };
-        let wrong_plan = reference.plan_sha256 != approval.spec.plan_sha256 && !faults::is_broken(Mutant::AnyApproval);
-        let verdict =
-            judge(&judged, &context).and_then(|()| if wrong_plan { Err(gone("it names another plan than the job")) } else { Ok(()) });
-        let next = match &verdict {
-            Ok(()) => ApprovalStatus { consumed_by: Some(name.clone()), ..status.clone() },
-            // what others used up keeps its record
-            Err(_) if status.consumed_by.is_some() && !mine => status.clone(),
-            Err(refused) => ApprovalStatus { refused: Some(refused.clone()), ..status.clone() },
-        };
+        let (verdict, next) = consumption(&approval, reference, &name, |judged| judge(judged, &context));
         faults::pass("approval", "consume", "before");
         match patch_status(&ctx.client, &approval, &value(&status)?, &value(&next)?, true).await {
             Ok(written) => {
@@ -165,6 +152,33 @@ async fn consume(ctx: &Ctx, job: &TerraformJob, design: &Design, state: (&str, u
         }
     }
     Err(Error::Race { what: "approval", name: reference.approval.clone() })
+}
+
+/// Whether `job` may use an approval up, and what is written on it either way. An approval that this very job used up is
+/// still its own. Pure; the judge is handed in, because the model (tests/model) hands in broken ones.
+pub fn consumption(
+    approval: &Approval,
+    reference: &PlanReference,
+    job: &str,
+    judge: impl Fn(&Approval) -> Result<(), Refused>,
+) -> (Result<(), Refused>, ApprovalStatus) {
+    let status = approval.status.clone().unwrap_or_default();
+    let mine = status.consumed_by.as_deref() == Some(job);
+    let judged = match mine {
+        true => Approval { status: Some(ApprovalStatus { consumed_by: None, ..status.clone() }), ..approval.clone() },
+        false => approval.clone(),
+    };
+    let wrong_plan = reference.plan_sha256 != approval.spec.plan_sha256 && !faults::is_broken(Mutant::AnyApproval);
+    let other = Refused { reason: RefusedReason::WrongPlan, message: "it names another plan than the job".to_owned() };
+    let verdict = judge(&judged).and_then(|()| if wrong_plan { Err(other) } else { Ok(()) });
+    let next = match &verdict {
+        Ok(()) if faults::is_broken(Mutant::KeepsApproval) => status,
+        Ok(()) => ApprovalStatus { consumed_by: Some(job.to_owned()), ..status },
+        // what others used up keeps its record
+        Err(_) if status.consumed_by.is_some() && !mine => status,
+        Err(refused) => ApprovalStatus { refused: Some(refused.clone()), ..status },
+    };
+    (verdict, next)
 }
 
 /// The refusal for a design that is not what it was when the approval was judged.

@@ -17,7 +17,7 @@ use super::prepare::{Refusal, prepare, refuse};
 use crate::api::approval::{Refused, RefusedReason};
 use crate::api::terraformjob::{JobPhase, Owner};
 use crate::api::{Reason, TerraformJob, TerraformJobStatus, WhoActs};
-use crate::faults;
+use crate::faults::{self, Mutant};
 use crate::terraform::{Completed, Control, RunEvent};
 
 /// Events between the runner and the record: a burst of progress must not block the pipes of terraform.
@@ -30,7 +30,8 @@ const END_TRIES: u32 = 60;
 /// Runs the job. An error means that its end could not be written; the reconcile recovers it.
 pub async fn run(ctx: &Arc<Ctx>, name: &str, token: CancellationToken) -> Result<(), Error> {
     let Some(job) = get::<TerraformJob>(&ctx.client, name).await? else { return Ok(()) };
-    if job.phase() != JobPhase::Pending || token.is_cancelled() {
+    let again = job.phase() == JobPhase::Running && faults::is_broken(Mutant::RunsAgain);
+    if (job.phase() != JobPhase::Pending && !again) || token.is_cancelled() {
         return Ok(());
     }
     let span = tracing::Span::current();
@@ -238,6 +239,7 @@ async fn started_nothing(
         Cause::Blobs(_) | Cause::Io { .. } => (Reason::StorageUnavailable, WhoActs::Retry),
         Cause::Start { .. } => (Reason::Internal, WhoActs::Stalled),
         Cause::Provider { .. } => (Reason::Internal, WhoActs::Retry),
+        Cause::Tenancy { who, .. } => (Reason::TenancyUnavailable, *who),
         Cause::PlanTampered { .. } => (Reason::ApprovalRefused, WhoActs::Retry),
     };
     let chain = Error::from(error).chain();

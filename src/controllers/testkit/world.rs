@@ -10,7 +10,6 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::api::design::{
     Change, ChangeAction, Counts, DesignSpec, Diagnostic, Finding, InFlight, PlanRecord, Preview, SecretSource, Severity, StateRecord,
-    Target,
 };
 use crate::api::names::sha256_hex;
 use crate::api::session::Language;
@@ -20,7 +19,7 @@ use crate::blobs::{BlobKey, Blobs};
 use crate::clock::Clock;
 use crate::controllers::Knowledge;
 use crate::render::{PasswordRule, RenderContext, Rendered, RenderedResource, SecretNeed};
-use crate::terraform::{Completed, Control, Error, Lookup, Recovered, Restored, RunEvent, RunInput, Runner, StateView};
+use crate::terraform::{Completed, Control, Error, Lookup, Recovered, Restored, RunEvent, RunInput, Runner, StateView, Whose};
 use crate::validator::{ValidatedComponent, ValidatedDesign, Verdict};
 
 pub struct TestClock(Mutex<k8s_openapi::jiff::Timestamp>);
@@ -379,23 +378,15 @@ impl Runner for FakeRunner {
 /// Finds what the cloud holds.
 #[async_trait]
 impl Lookup for FakeRunner {
-    async fn find(
-        &self,
-        design_uid: &str,
-        _: Target,
-        address: &str,
-        resource_type: &str,
-        _: &serde_json::Value,
-        _: &BTreeSet<String>,
-    ) -> Result<Option<String>, Error> {
-        assert_eq!(resource_type, "oci_core_vcn");
+    async fn find(&self, whose: Whose<'_>, address: &str, _: &serde_json::Value, _: &BTreeSet<String>) -> Result<Option<String>, Error> {
+        assert!(address.starts_with("oci_core_vcn."));
         let world = self.world.lock().unwrap();
-        let there = world.places.get(design_uid).is_some_and(|place| place.cloud.contains(address));
+        let there = world.places.get(whose.design_uid).is_some_and(|place| place.cloud.contains(address));
         Ok(there.then(|| format!("id-{address}")))
     }
-    async fn tagged(&self, design_uid: &str, _: Target, known_ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error> {
+    async fn tagged(&self, whose: Whose<'_>, known_ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Error> {
         let world = self.world.lock().unwrap();
-        let cloud = world.places.get(design_uid).into_iter().flat_map(|place| place.cloud.iter());
+        let cloud = world.places.get(whose.design_uid).into_iter().flat_map(|place| place.cloud.iter());
         let all = cloud.map(|address| (address.clone(), format!("id-{address}")));
         Ok(all.filter(|(_, id)| !known_ids.contains(id)).collect())
     }

@@ -350,6 +350,11 @@ impl Say {
                 "ディスクとデータディレクトリの権限を確認してください。",
                 None,
             ),
+            Reason::TenancyUnavailable => say(
+                "The message names the file, the permission or the resources; mend that, then request a retry.",
+                "メッセージにあるファイル、権限、リソースを確認・修正してから、再試行を依頼してください。",
+                None,
+            ),
             Reason::Suspended => say("Resume it in the conversation.", "会話で再開できます。", None),
             Reason::Cancelled => {
                 say("Ask for it again in the conversation to go on.", "続けるには、会話でもう一度依頼してください。", None)

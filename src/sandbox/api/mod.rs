@@ -26,7 +26,7 @@ mod region;
 pub(crate) use error::Call;
 pub use error::OciError;
 pub(crate) use identity::{digest, import_id, imported, namespace, stable_ocid};
-pub(crate) use region::{DEFAULT_REGION, Region};
+pub(crate) use region::{DEFAULT_REGION, Region, availability_domains};
 
 use fill::Context;
 use refuse::Check;

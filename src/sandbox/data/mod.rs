@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::render::schema::{Block, Schema, Type};
 
-use super::api::{OciError, Region, digest, namespace, stable_ocid};
+use super::api::{OciError, Region, availability_domains, digest, namespace, stable_ocid};
 use super::cloud::{CloudResource, State};
 use super::conform::{conform, conform_type};
 use super::value::Value;
@@ -81,8 +81,7 @@ fn answer(question: &Question<'_>) -> Result<Json, OciError> {
     Ok(match question.name {
         "oci_core_services" => services(region),
         "oci_identity_availability_domains" => {
-            let domains: Vec<Json> = region
-                .availability_domains()
+            let domains: Vec<Json> = availability_domains(region)
                 .into_iter()
                 .map(|name| json!({"name": name, "id": stable_ocid("availabilitydomain", region, &name), "compartment_id": compartment}))
                 .collect();
@@ -176,7 +175,7 @@ fn services(region: &Region) -> Json {
 }
 
 fn availability_domain(question: &Question<'_>) -> Json {
-    let domains = question.region.availability_domains();
+    let domains = availability_domains(question.region);
     let number = question.config.get("ad_number").as_f64().unwrap_or(1.0) as usize;
     let wanted = question.text("id");
     let id = |name: &str| stable_ocid("availabilitydomain", question.region, name);

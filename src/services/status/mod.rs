@@ -230,6 +230,7 @@ fn rests_at(reason: Reason) -> bool {
         | Reason::ResourcesVanished
         | Reason::OwnerUnknown
         | Reason::StateUnavailable
+        | Reason::TenancyUnavailable
         | Reason::SecretMissing
         | Reason::Suspended
         | Reason::Destroyed

@@ -56,6 +56,7 @@ pub(in crate::services) fn next_actions(language: Language, session: &Session, d
             | Reason::ResourcesVanished
             | Reason::OwnerUnknown
             | Reason::StateUnavailable
+            | Reason::TenancyUnavailable
             | Reason::Internal => &[Text::NextPerson],
             Reason::SecretMissing => &[Text::NextSecret],
             Reason::Suspended => &[Text::NextSuspended],

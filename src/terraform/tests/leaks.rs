@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::super::log::JobLog;
@@ -36,6 +38,8 @@ fn secret(number: usize) -> String {
 fn needles(secret: &str) -> Vec<String> {
     let quoted = Value::from(secret).to_string();
     let mut found = vec![secret.to_owned(), quoted[1..quoted.len() - 1].to_owned()];
+    // as a vault takes it, and as a URL carries that
+    found.extend([STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret)]);
     found.extend(secret.lines().filter(|line| line.len() >= 8 && !line.starts_with("-----")).map(str::to_owned));
     found
 }
@@ -72,7 +76,8 @@ fn ten_thousand_secrets_come_out_of_no_path_that_speaks() {
         let mut spoken = String::new();
         for secret in &secrets {
             let quoted = Value::from(secret.as_str()).to_string();
-            log.push("t", "info", &format!("plain {secret} quoted {quoted}"), Some("oci_x.y"));
+            let (encoded, safe) = (STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret));
+            log.push("t", "info", &format!("plain {secret} quoted {quoted} encoded {encoded} and {safe}"), Some("oci_x.y"));
             let said = json!({"severity": "error", "summary": format!("400-InvalidParameter, {secret} is wrong"), "detail": format!("Suggestion: {quoted}")});
             spoken.push_str(&format!("{:?}\n", diagnostics::redacted(&diagnostics::parse(&said), &redactor)));
             let value = json!({"admin_password": secret, "hidden": secret, "list": [secret]});

@@ -69,6 +69,8 @@ const STORMS: &[Storm] = &[
     ("the state file is torn at rest", |base| Box::pin(disk::a_torn_state(base))),
     ("the clock jumps two hours ahead", |base| Box::pin(hosts::the_clock_jumps(base, 7200))),
     ("the clock jumps a day back", |base| Box::pin(hosts::the_clock_jumps(base, -86_400))),
+    ("a quarter of an hour passes", |base| Box::pin(hosts::a_drift_check_is_due(base))),
+    ("forty days pass", |base| Box::pin(hosts::old_things_go(base))),
     ("two servers on one data directory", |base| Box::pin(hosts::two_servers(base))),
     ("terraform hangs and ignores SIGINT", |base| Box::pin(terraform::hangs(base))),
     ("terraform is killed for its memory", |base| Box::pin(terraform::is_killed(base))),

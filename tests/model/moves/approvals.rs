@@ -59,11 +59,6 @@ impl World {
         let approval = self.sessions[of].approvals[index].clone();
         let status = approval.status.clone().unwrap_or_default();
         let name = job.metadata.name.clone().unwrap_or_default();
-        let mine = status.consumed_by.as_deref() == Some(&name);
-        let mut judged = (*approval).clone();
-        if mine {
-            judged.status = Some(ApprovalStatus { consumed_by: None, ..status.clone() });
-        }
         let now = at(self.now);
         let context = ApprovalContext {
             design_uid: UID,
@@ -74,8 +69,8 @@ impl World {
             in_flight: unconfirmed(&design.status),
             now: &now,
         };
-        let verdict = (model.hooks.judge)(&judged, &context);
-        let allowed = verdict.is_ok() && reference.plan_sha256 == approval.spec.plan_sha256;
+        let (verdict, next) = consumption(&approval, reference, &name, |judged| (model.hooks.judge)(judged, &context));
+        let allowed = verdict.is_ok();
         if allowed {
             // what the checker knows by itself, without asking the judge
             if now.0 >= approval.spec.expires_at.0 {
@@ -93,10 +88,12 @@ impl World {
             if model.policy == ApprovalPolicy::Human && status.role != Some(galley::api::approval::Role::Approver) {
                 self.fault("an agent's approval was used up where a person must approve");
             }
-            self.write_approval(of, index, |status| status.consumed_by = Some(name));
-        } else if status.consumed_by.is_none() || mine {
-            let reason = verdict.err().map_or(RefusedReason::WrongPlan, |refused| refused.reason);
-            self.write_approval(of, index, |status| status.refused = Some(Refused { reason, message: String::new() }));
+        }
+        // words for people; nothing decides by them
+        let refused = next.refused.map(|refused| Refused { message: String::new(), ..refused });
+        let next = ApprovalStatus { refused, ..next };
+        if Some(&next) != approval.status.as_ref() {
+            self.write_approval(of, index, |status| *status = next);
         }
         allowed
     }

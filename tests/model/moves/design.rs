@@ -51,10 +51,7 @@ impl World {
                     self.session(of).bell = true;
                     return;
                 }
-                let mut status = (*turn.base.status).clone();
-                status.active_job = Some(name);
-                status.apply_started |= job.spec.action.changes_the_cloud();
-                let status = Kept::new(status);
+                let status = Kept::new(notes::intended(&turn.base.status, &name, job.spec.action.changes_the_cloud()));
                 self.write_design(of, |design| design.status = status.clone());
                 turn.base.status = status;
                 turn.stage = Stage::Intended { seen, job };
@@ -133,42 +130,18 @@ impl World {
             }
             Decision::LookUpInFlight => {
                 let session = &self.sessions[of];
-                if let Some(outcome) = &mut status.outcome {
-                    for entry in outcome.in_flight.iter_mut().filter(|entry| may_have_made(entry) && entry.found_id.is_none()) {
-                        let index = address(&entry.address);
-                        entry.found_id = (!session.cloud[index].is_empty()).then(|| format!("id-{index}"));
-                        entry.looked_up = entry.found_id.is_none();
-                    }
-                    let held = |entry: &InFlight| session.state.as_ref().is_some_and(|state| state.holds[address(&entry.address)] > 0);
-                    outcome.in_flight.retain(|entry| !held(entry));
-                }
-                status.outcome = status.outcome.filter(|outcome| !outcome.in_flight.is_empty());
+                let id = |index: usize| (!session.cloud[index].is_empty()).then(|| format!("id-{index}"));
+                let found = notes::to_look_up(&status).map(|entry| (entry.address.clone(), id(address(&entry.address)))).collect();
+                let held = |name: &str| session.state.as_ref().is_some_and(|state| state.holds[address(name)] > 0);
+                status = notes::looked_up(&status, &found, held);
             }
             Decision::ConfirmInFlight => {
-                status.outcome = None;
-                status.handled_request_id = wanted.request.as_ref().map(|request| request.id.clone());
+                status = notes::confirmed(&status, wanted.request.as_ref().map(|request| request.id.as_str()));
                 self.session(of).confirmed = true;
             }
-            Decision::Restamp => {
-                if let Some(plan) = &mut status.plan {
-                    plan.generation = wanted.generation;
-                }
-            }
+            Decision::Restamp => status = notes::restamped(&status, wanted.generation),
             Decision::RecordSynced => {
-                let (lineage, serial) = looked.state.version();
-                if let (Some(digest), Some(plan)) = (wanted.digest(), &status.plan) {
-                    let applied = Applied {
-                        digest: digest.into(),
-                        lineage: lineage.into(),
-                        serial,
-                        generation: wanted.generation,
-                        time: status.applied.as_ref().map_or(at(self.now), |applied| applied.time.clone()),
-                        checked_at: plan.created_at.clone(),
-                    };
-                    status.applied = Some(applied);
-                    status.last_failure = None;
-                    status.outcome = None;
-                }
+                status = notes::synced(&status, wanted.digest(), looked.state.version(), wanted.generation, &at(self.now));
             }
             Decision::CreatePolicyApproval => {
                 let Some(plan) = &status.plan else { return };
@@ -185,9 +158,7 @@ impl World {
                     self.session(of).bell = true;
                     return;
                 }
-                status.state = None;
-                status.apply_started = false;
-                let status = Kept::new(status);
+                let status = Kept::new(notes::forgotten(&status));
                 self.write_design(of, |design| design.status = status.clone());
                 turn.base.status = status;
                 turn.stage = Stage::Forget;
@@ -200,14 +171,9 @@ impl World {
             Decision::IssueApply { approval } | Decision::IssueDestroy { approval } => {
                 let action = if matches!(decision, Decision::IssueApply { .. }) { Action::Apply } else { Action::Destroy };
                 let Some(plan) = status.plan.clone() else { return };
-                let order = Order { destroy: plan.destroy, requested: true, ..Order::default() };
-                let reference = PlanReference {
-                    job: plan.job,
-                    plan_sha256: plan.plan_sha256,
-                    approval: approval.name.clone(),
-                    approval_uid: approval.uid.clone(),
-                };
-                return self.issue(model, of, turn, &seen, action, &order, Some((reference, plan.digest)));
+                let digest = plan.digest.clone();
+                let (order, reference) = notes::change_of(plan, approval);
+                return self.issue(model, of, turn, &seen, action, &order, Some((reference, digest)));
             }
         }
         turn.stage = Stage::Report { seen, status: Kept::new(status), rest: Kept::new(rest) };
@@ -237,7 +203,6 @@ impl World {
             None => "applied".to_owned(),
         };
         let (lineage, serial) = looked.state.version();
-        let found = looked.in_flight().iter().filter_map(|entry| Some((entry.address.clone(), entry.found_id.clone()?)));
         let spec = TerraformJobSpec {
             design_ref: looked.name.clone(),
             design_uid: UID.into(),
@@ -252,21 +217,10 @@ impl World {
             target: Default::default(),
             requested: order.requested,
             request_id: order.request.clone(),
-            imports: if plain { found.collect() } else { BTreeMap::new() },
+            imports: if plain { notes::imports(looked) } else { BTreeMap::new() },
             cancel: false,
         };
-        let name = job_name(&JobKey {
-            design: &spec.design_ref,
-            design_uid: UID,
-            action: if spec.destroy_plan { "plan-destroy" } else { action.as_str() },
-            digest: &spec.digest,
-            lineage,
-            serial,
-            request: order.request.as_deref().unwrap_or(""),
-            approval: plan.as_ref().map_or("", |(reference, _)| &reference.approval_uid),
-            attempt: order.attempt,
-            due: order.due,
-        });
+        let name = notes::name_of(&spec, order);
         let gate = Gate { job: name.clone(), requested: spec.requested, since: self.now };
         let held = self.sessions[of].gate.clone();
         let holder = held.as_ref().map_or(Holder::Absent, |held| self.holder(of, held));

@@ -13,16 +13,17 @@ use galley::api::approval::{ApprovalContext, ApprovalSpec, ApprovalStatus, Refus
 use galley::api::design::{
     Applied, ApprovalPolicy, Change, ChangeAction, Counts, DesignStatus, InFlight, PlanRecord, Request, StateRecord,
 };
-use galley::api::names::{JobKey, job_name};
 use galley::api::terraformjob::{Action, JobPhase, PlanReference};
 use galley::api::{Approval, Reason, TerraformJob, TerraformJobSpec, TerraformJobStatus, WhoActs};
 use galley::controllers::approval::Verdict;
-use galley::controllers::design::observe::{Job, Observed, Seen as SeenState, may_have_made, unconfirmed};
+use galley::controllers::design::notes;
+use galley::controllers::design::observe::{Job, Observed, seen, unconfirmed};
 use galley::controllers::design::report::{again, fold};
 use galley::controllers::design::settle::{Settling, drop_intent, settle};
 use galley::controllers::design::step::{Order, Rest, Step as Decision};
 use galley::controllers::design::validate::{Desired, Goal};
 use galley::controllers::gate::{Decision as Claim, Holder};
+use galley::controllers::job::prepare::consumption;
 use galley::controllers::scheduler::Candidate;
 use galley::controllers::{SUPERSEDED, Settings};
 
@@ -72,11 +73,7 @@ pub fn observed(session: &Session, name: usize, status: &DesignStatus) -> Observ
         None => Job::None,
         Some(name) => session.jobs.get(name).map_or(Job::Void, |job| Job::There(Box::new((**job).clone()))),
     };
-    let state = match &session.state {
-        Some(state) => SeenState::Held(state.record()),
-        None if status.apply_started || status.state.is_some() => SeenState::Unavailable,
-        None => SeenState::Never,
-    };
+    let state = seen(session.state.as_ref().map(State::record).as_ref(), status);
     let look = job == Job::None && status.plan.is_some();
     Observed {
         name: format!("s{name}"),
