@@ -53,7 +53,7 @@ fn each_of(value: &Value) -> Vec<&Value> {
 const PATTERN_BYTES: usize = 1 << 19;
 
 /// The pattern as it is matched: against the whole text.
-fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+pub(super) fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_BYTES).build()
 }
 

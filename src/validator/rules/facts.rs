@@ -17,7 +17,11 @@ impl Facts {
     /// Reads the file of facts. Parsed as a plain value first: that refuses a key that stands twice.
     pub(super) fn read(text: &str) -> Result<Facts, String> {
         let plain: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-        let mut facts: Map<String, Value> = serde_yaml::from_value(plain).map_err(|error| error.to_string())?;
+        Facts::of(serde_yaml::from_value(plain).map_err(|error| error.to_string())?)
+    }
+
+    /// Of what the file holds.
+    pub(super) fn of(mut facts: Map<String, Value>) -> Result<Facts, String> {
         let mut regions: Map<String, Value> = serde_json::from_str(REGIONS).map_err(|error| error.to_string())?;
         let more = facts.remove("region_facts").unwrap_or_default();
         for (region, members) in more.as_object().into_iter().flatten() {
