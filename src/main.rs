@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use galley::app::App;
+use galley::app::{App, bound_memory};
 use galley::config::Environment;
 
 fn main() -> ExitCode {
+    bound_memory();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -435,6 +435,20 @@ pub fn resident_of_group(group: u32) -> u64 {
     pids.filter(same).map(resident).sum()
 }
 
+/// Most arenas of glibc's allocator: as many as can allocate at once here. Left to itself it makes up to eight a core, one
+/// for each of the threads that come and go for blocking work, and each keeps what its busiest moment took: a server with
+/// 1,000 sessions held 30 MiB that nobody used. False where there is another allocator. Call it before there are threads.
+pub fn bound_arenas() -> bool {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        // SAFETY: mallopt takes two numbers and only changes how later allocations are served.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, i32::try_from(cores).unwrap_or(1)) == 1 }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    false
+}
+
 fn page_size() -> u64 {
     // SAFETY: sysconf takes a number and touches no memory of ours.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
@@ -489,6 +503,11 @@ mod tests {
 
     fn shell(script: &str) -> Command {
         Command::new("/bin/sh").args(["-c", script]).envs([("PATH", "/usr/bin:/bin")])
+    }
+
+    #[test]
+    fn the_allocator_takes_the_bound() {
+        assert_eq!(bound_arenas(), cfg!(all(target_os = "linux", target_env = "gnu")));
     }
 
     #[tokio::test]

@@ -22,13 +22,7 @@ struct Nothing;
 
 #[async_trait]
 impl Lookup for Nothing {
-    async fn find(
-        &self,
-        _: Whose<'_>,
-        _: &str,
-        _: &serde_json::Value,
-        _: &BTreeSet<String>,
-    ) -> Result<Option<String>, terraform::Error> {
+    async fn find(&self, _: Whose<'_>, _: &str, _: &serde_json::Value, _: &BTreeSet<String>) -> Result<Option<String>, terraform::Error> {
         Ok(None)
     }
     async fn tagged(&self, _: Whose<'_>, _: &BTreeSet<String>) -> Result<BTreeMap<String, String>, terraform::Error> {

@@ -17,6 +17,7 @@ mod judge;
 mod measure;
 mod plan;
 mod queue;
+#[allow(dead_code, reason = "not every helper has a user")]
 mod server;
 mod start;
 mod unchanged;
@@ -39,6 +40,7 @@ pub const BARS: &[Bar] = &[
     Bar { name: "unchanged design reconciled", limit: 1.0, unit: Unit::Milliseconds },
     Bar { name: "unchanged design reconciled, processes", limit: 0.0, unit: Unit::Count },
     Bar { name: "plan over bare init + plan + show", limit: 100.0, unit: Unit::Milliseconds },
+    Bar { name: "apply over bare init + apply", limit: 100.0, unit: Unit::Milliseconds },
     Bar { name: "resident, idle", limit: 40.0, unit: Unit::Mebibytes },
     Bar { name: "resident, 1,000 sessions of 19 components", limit: 96.0, unit: Unit::Mebibytes },
     Bar { name: "resident, 10,000 designs of 19 components", limit: 512.0, unit: Unit::Mebibytes },
@@ -82,7 +84,7 @@ const GROUPS: &[Group] = &[
     Group { bars: &["light MCP tool call, server CPU", "light MCP tool call, wall p99", "session write, fs store, durable, p99", "resident, 1,000 sessions of 19 components"], measure: || Box::pin(calls::measure()) },
     Group { bars: &["edit accepted to job Pending, p99", "slot free to process started, p99"], measure: || Box::pin(queue::measure()) },
     Group { bars: &["unchanged design reconciled", "unchanged design reconciled, processes"], measure: || Box::pin(unchanged::measure()) },
-    Group { bars: &["plan over bare init + plan + show"], measure: || Box::pin(plan::measure()) },
+    Group { bars: &["plan over bare init + plan + show", "apply over bare init + apply"], measure: || Box::pin(plan::measure()) },
     Group { bars: &["recovery after kill -9"], measure: || Box::pin(crash::measure()) },
     Group { bars: &["resident, 10,000 designs of 19 components", "restart with 10,000 designs", "needless plans after that restart"], measure: || Box::pin(crowd::measure()) },
 ];

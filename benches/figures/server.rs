@@ -11,7 +11,7 @@ use crate::measure;
 use crate::world::{EDITOR, World};
 
 /// Longest wait for anything that is not itself the figure.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// MCP by hand: one connection, one request at a time.
 pub struct Rpc {
@@ -57,6 +57,20 @@ impl Rpc {
 
     /// One tool call; the structured content and the wall time from the first byte sent to the last byte read.
     pub async fn timed(&mut self, tool: &str, arguments: &Value) -> (Value, Duration) {
+        let (answer, took) = self.ask(tool, arguments).await;
+        assert!(answer["result"]["isError"] != json!(true) && answer.get("error").is_none(), "{tool} {arguments}: {answer}");
+        (answer["result"]["structuredContent"].clone(), took)
+    }
+
+    /// One tool call that may be refused; `Err` is the structured error.
+    pub async fn asked(&mut self, tool: &str, arguments: &Value) -> Result<Value, Value> {
+        let answer = self.ask(tool, arguments).await.0;
+        assert!(answer.get("error").is_none(), "{tool} {arguments}: {answer}");
+        let content = answer["result"]["structuredContent"].clone();
+        if answer["result"]["isError"] == json!(true) { Err(content) } else { Ok(content) }
+    }
+
+    async fn ask(&mut self, tool: &str, arguments: &Value) -> (Value, Duration) {
         self.next += 1;
         let body = json!({"jsonrpc": "2.0", "id": self.next, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
         let request = self.request(&body);
@@ -66,9 +80,7 @@ impl Rpc {
         // Within a session an answer is an event stream of one message.
         let text = std::str::from_utf8(&bytes).expect("text");
         let message = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or(text);
-        let answer: Value = serde_json::from_str(message).expect("JSON-RPC");
-        assert!(answer["result"]["isError"] != json!(true) && answer.get("error").is_none(), "{tool} {arguments}: {answer}");
-        (answer["result"]["structuredContent"].clone(), took)
+        (serde_json::from_str(message).expect("JSON-RPC"), took)
     }
 
     pub async fn call(&mut self, tool: &str, arguments: Value) -> Value {

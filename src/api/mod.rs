@@ -21,6 +21,8 @@ pub use design::{Design, DesignSpec, DesignStatus};
 pub use session::{Session, SessionSpec, SessionStatus};
 pub use terraformjob::{TerraformJob, TerraformJobSpec, TerraformJobStatus};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
 /// API group of every Galley document.
 pub const GROUP: &str = "galley.dev";
 /// API version of every Galley document.
@@ -43,7 +45,22 @@ pub const JOB_FINALIZER: &str = "galley.dev/job";
 pub type Time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// The four generated CRDs, in the order `galley crds` prints them.
-pub fn crds() -> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> {
+pub fn crds() -> Vec<CustomResourceDefinition> {
     use kube::CustomResourceExt;
     vec![Session::crd(), Design::crd(), TerraformJob::crd(), Approval::crd()]
+}
+
+/// The files of `crds/` as the build has made JSON of them: (file name, text).
+const COMMITTED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/crds-compact.rs"));
+
+/// The same, read from what was committed: making them from the types is most of the work of a start. That `crds/` says what
+/// the types say is a test; who changes a type runs `make crds`.
+///
+/// # Errors
+/// When a committed file is no CRD, or one is missing: a build that its own tests would have refused.
+pub fn committed_crds() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
+    use kube::Resource;
+    let plurals = [Session::plural(&()), Design::plural(&()), TerraformJob::plural(&()), Approval::plural(&())];
+    let committed = |plural: &str| COMMITTED.iter().find(|(name, _)| name.strip_suffix(".yaml") == Some(plural));
+    plurals.iter().map(|plural| serde_json::from_str(committed(plural).map_or("", |(_, json)| json))).collect()
 }

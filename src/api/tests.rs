@@ -354,6 +354,11 @@ fn the_four_definitions_belong_to_the_group_and_carry_columns_names_and_a_status
 }
 
 #[test]
+fn a_server_serves_what_the_types_say() {
+    assert!(super::committed_crds().unwrap() == super::crds(), "crds/ is stale: run `make crds` and commit it");
+}
+
+#[test]
 fn an_identity_never_takes_its_role_from_anywhere_but_the_credential() {
     assert_eq!(Identity::system().role, Role::System);
     assert_eq!(Identity::editor(Channel::Mcp).role, Role::Editor);

@@ -1,6 +1,6 @@
-//! The kinds this server serves, read from the generated CRDs: names, schema, compiled CEL rules, printer columns.
+//! The kinds this server serves, read from the committed CRDs: names, schema, compiled CEL rules, printer columns.
 //!
-//! A document kind that is added to [`crate::api::crds`] is served without another line here. Two kinds have no CRD: Events
+//! A document kind that is added to [`crate::api::crds`] is served without another line here, once `make crds` wrote it down. Two kinds have no CRD: Events
 //! (one stored form, served in two groups) and the one Namespace.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -77,10 +77,11 @@ pub(super) struct Kinds {
 }
 
 impl Kinds {
-    /// Reads the generated CRDs and compiles their rules.
+    /// Reads the committed CRDs and compiles their rules.
     pub(super) fn load() -> Result<Self, Error> {
         let mut all = Vec::new();
-        for crd in crate::api::crds() {
+        let unread = |error: serde_json::Error| Error::Schema { kind: "every kind".to_owned(), detail: error.to_string() };
+        for crd in crate::api::committed_crds().map_err(unread)? {
             all.push(document_kind(all.len(), crd)?);
         }
         all.push(event_kind(all.len()));

@@ -125,7 +125,8 @@ fn prepare(shared: &Shared, commit: Commit, counter: &mut u64) -> Option<Prepare
     object["metadata"]["resourceVersion"] = Value::String(version.to_string());
     let made = serde_json::to_vec(&object).and_then(|bytes| Head::of(&object).map(|head| (bytes, head)));
     let (bytes, head) = match made {
-        Ok((bytes, head)) => (Bytes::from(bytes), head),
+        // boxed: what a buffer that grew has too much would stay in memory for as long as the document does
+        Ok((bytes, head)) => (Bytes::from(bytes.into_boxed_slice()), head),
         Err(error) => {
             let _ = reply.send(Err(Refusal::Failed(ApiError::bad_request(format!("metadata does not decode: {error}")))));
             return None;
@@ -202,5 +203,5 @@ fn reread(bytes: &[u8], version: u64) -> Option<(Head, Bytes)> {
     let mut object: Value = serde_json::from_slice(bytes).ok()?;
     let head = Head::of(&object).ok()?;
     object["metadata"]["resourceVersion"] = Value::String(version.to_string());
-    Some((head, serde_json::to_vec(&object).ok()?.into()))
+    Some((head, serde_json::to_vec(&object).ok()?.into_boxed_slice().into()))
 }

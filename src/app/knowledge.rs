@@ -7,6 +7,7 @@ use crate::api::session::Language;
 use crate::config::Settings;
 use crate::controllers::Knowledge;
 use crate::plan::{StateView, looked_up, structural_diff};
+use crate::render::looked_up::LookedUp;
 use crate::render::schema::{Node, Schema};
 use crate::render::{RenderContext, Rendered, RenderedResource, render};
 use crate::validator::finding::{Findings, both, quoted};
@@ -56,9 +57,9 @@ impl Knowledge for Expertise {
         structural_diff(rendered, state, forces_new)
     }
 
-    fn without_effect(&self, rendered: &Rendered, state: &StateView, language: Language) -> Vec<Finding> {
+    fn without_effect(&self, wishes: &[LookedUp], state: &StateView, language: Language) -> Vec<Finding> {
         let mut findings = Findings::new(language);
-        for one in looked_up::without_effect(&rendered.looked_up, state) {
+        for one in looked_up::without_effect(wishes, state) {
             let (key, id) = (one.keys.join(", "), quoted(&one.component));
             let message = both(
                 format!("{id} は既にあり、{key} は作るときだけ効きます。今の {id} は別のイメージから作られています"),

@@ -48,6 +48,11 @@ pub use library::Library;
 /// Longest path that still leaves room for a socket name below the limit of sun_path (107 bytes, unix(7)).
 const RUN_DIR_LIMIT: usize = 80;
 
+/// Before anything else: how much memory may lie about unused.
+pub fn bound_memory() {
+    process::bound_arenas();
+}
+
 /// The application behind the commands that are not clients.
 pub struct App {
     environment: Environment,

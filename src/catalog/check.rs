@@ -56,7 +56,7 @@ const PATTERN_BYTES: usize = 1 << 19;
 const MAX_PATTERNS: usize = 400;
 
 /// The pattern as it is matched: against the whole text.
-fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+pub(super) fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_BYTES).build()
 }
 

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Error;
 use super::check::locate;
 use super::mapping::{BlockMapping, Direction, Expr, ForEach, Ordered, OverConnections, Role, Source};
 use super::service::Service;
+use super::{Error, Sources};
 
 /// Words about a connection that no service file defines.
 const WORDS: [&str; 6] = ["index", "label", "connection_type", "host", "port", "number"];
 
 /// Checks every service.
-pub(super) fn check(services: &BTreeMap<String, Service>, files: &BTreeMap<String, (String, String)>) -> Result<(), Error> {
+pub(super) fn check(services: &BTreeMap<String, Service>, files: &Sources) -> Result<(), Error> {
     for (service_type, service) in services {
         let Some((file, text)) = files.get(service_type) else { continue };
         let ends = Ends { file, text, service, services };

@@ -4,7 +4,8 @@
 //! What a file may say is documented in `rules/services/README.md`; the types are in [`service`] and [`mapping`]. Loading
 //! is strict: an unknown key, a default that its own schema refuses, a config key that nothing uses, a reference to a
 //! resource that is not in the file are errors with file and line. Terraform arguments are compared with the provider
-//! schema by `render::schema_check::check_catalog`.
+//! schema by `render::schema_check::check_catalog`. What ships was loaded strictly by the tests of this build; a server reads
+//! it as JSON that the build has made of it, and checks nothing again.
 
 mod check;
 mod ends;
@@ -20,8 +21,9 @@ pub mod spelling;
 mod tests;
 pub mod yaml;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 
@@ -31,6 +33,9 @@ pub use service::{Config, Service};
 
 /// Files of `rules/services/` as they were at build time: (name, text).
 pub const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services.rs"));
+
+/// The same files as compact JSON, in the same order.
+const COMPACT: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/services-compact.rs"));
 
 /// The connection type every service has.
 pub const DEPENDS_ON: &str = "depends_on";
@@ -79,37 +84,52 @@ pub enum Error {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     services: Arc<BTreeMap<String, Service>>,
-    files: Arc<BTreeMap<String, (String, String)>>,
-    patterns: Arc<BTreeMap<String, Regex>>,
+    files: Arc<Sources>,
+    patterns: Arc<Patterns>,
     spellings: Arc<BTreeMap<String, String>>,
 }
+
+/// Service type → file name and text.
+type Sources = BTreeMap<String, (Cow<'static, str>, Cow<'static, str>)>;
+
+/// Patterns of config keys. Those that a file was checked with are compiled; those that ship are compiled when something
+/// is first compared with them, and most designs meet few of them.
+type Patterns = BTreeMap<String, OnceLock<Option<Regex>>>;
 
 impl Catalog {
     /// The services that ship with this build. An error here is a build that its own tests would have refused.
     pub fn embedded() -> Result<Catalog, Error> {
-        Catalog::from_files(EMBEDDED.iter().copied())
+        let (mut services, mut sources, mut patterns) = (BTreeMap::new(), Sources::new(), Patterns::new());
+        for ((file, text), (_, compact)) in EMBEDDED.iter().zip(COMPACT) {
+            let service = read_compact(file, compact)?;
+            let used = service.config.iter().filter_map(|(_, key)| key.pattern.clone());
+            patterns.extend(used.map(|pattern| (pattern, OnceLock::new())));
+            sources.insert(service.service_type.clone(), (Cow::Borrowed(*file), Cow::Borrowed(*text)));
+            services.insert(service.service_type.clone(), service);
+        }
+        join(&mut services);
+        let spellings = Arc::new(spelling::service_types(&services));
+        Ok(Catalog { services: Arc::new(services), files: Arc::new(sources), patterns: Arc::new(patterns), spellings })
     }
 
     /// Loads service files: (name, text). Every file is checked alone, then all together.
     pub fn from_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Catalog, Error> {
-        let mut services = BTreeMap::new();
-        let mut sources: BTreeMap<String, (String, String)> = BTreeMap::new();
-        let mut patterns = BTreeMap::new();
+        let (mut services, mut sources, mut patterns) = (BTreeMap::new(), Sources::new(), BTreeMap::new());
         for (file, text) in files {
             let service = read(file, text)?;
             check::service(file, text, &service, &mut patterns)?;
             let service_type = service.service_type.clone();
             if let Some((first, _)) = sources.get(&service_type) {
-                let (first, line) = (first.clone(), locate(text, &["type"]));
+                let (first, line) = (first.clone().into_owned(), locate(text, &["type"]));
                 return Err(Error::Twice { service_type, first, file: file.to_owned(), line });
             }
-            sources.insert(service_type.clone(), (file.to_owned(), text.to_owned()));
+            sources.insert(service_type.clone(), (file.to_owned().into(), text.to_owned().into()));
             services.insert(service_type, service);
         }
-        what_is_accepted_is_a_connection(&mut services);
-        every_type_may_wait(&mut services);
+        join(&mut services);
         ends::check(&services, &sources)?;
         let spellings = Arc::new(spelling::service_types(&services));
+        let patterns: Patterns = patterns.into_iter().map(|(pattern, regex)| (pattern, OnceLock::from(Some(regex)))).collect();
         Ok(Catalog { services: Arc::new(services), files: Arc::new(sources), patterns: Arc::new(patterns), spellings })
     }
 
@@ -140,7 +160,7 @@ impl Catalog {
 
     /// File name and text a service was read from.
     pub fn source(&self, service_type: &str) -> Option<(&str, &str)> {
-        self.files.get(service_type).map(|(file, text)| (file.as_str(), text.as_str()))
+        self.files.get(service_type).map(|(file, text)| (&**file, &**text))
     }
 
     /// Every connection type any service knows, sorted.
@@ -151,10 +171,17 @@ impl Catalog {
         types
     }
 
-    /// Whether a text matches a pattern of the catalogue as a whole; a pattern that is not compiled matches nothing.
+    /// Whether a text matches a pattern of the catalogue as a whole; a pattern that is not of the catalogue matches nothing.
     pub fn matches(&self, pattern: &str, text: &str) -> bool {
-        self.patterns.get(pattern).is_some_and(|regex| regex.is_match(text))
+        let Some(regex) = self.patterns.get(pattern) else { return false };
+        regex.get_or_init(|| check::compiled(pattern).ok()).as_ref().is_some_and(|regex| regex.is_match(text))
     }
+}
+
+/// What services say of each other.
+fn join(services: &mut BTreeMap<String, Service>) {
+    what_is_accepted_is_a_connection(services);
+    every_type_may_wait(services);
 }
 
 /// `depends_on` says only an order, so anything may say it of anything: no file lists it.
@@ -181,6 +208,12 @@ fn what_is_accepted_is_a_connection(services: &mut BTreeMap<String, Service>) {
     }
 }
 
+/// Reads what the build made of a file: it refused a key that stands twice, and the tests have checked the rest.
+fn read_compact(file: &str, json: &str) -> Result<Service, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Read { file: file.to_owned(), line: error.line(), message: error.to_string() })
+}
+
+/// Reads one file, strictly.
 fn read(file: &str, text: &str) -> Result<Service, Error> {
     let fail = |line: usize, message: String| Error::Read { file: file.to_owned(), line, message };
     if text.len() > MAX_FILE_BYTES {

@@ -17,12 +17,16 @@ use super::spelling::bare;
 use crate::api::design::Component;
 use crate::api::session::Language;
 
-/// What ships with this build.
+/// What ships with this build, for the tests that change it.
+#[cfg(test)]
 const EMBEDDED: Files<'static> = Files {
     questions: include_str!("../../rules/questions/questions.yaml"),
     flow: include_str!("../../rules/questions/flow.yaml"),
     suggestions: include_str!("../../rules/questions/suggestions.yaml"),
 };
+
+/// The same as compact JSON that the build has made: (file name, text).
+const COMPACT: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/questions-compact.rs"));
 
 /// The three files.
 #[derive(Debug, Clone, Copy)]
@@ -226,7 +230,7 @@ struct SuggestionFile {
     suggestions: Vec<Suggestion>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Inner {
     questions: Vec<Question>,
     phases: Vec<Phase>,
@@ -240,14 +244,17 @@ pub struct Questions(Arc<Inner>);
 impl Questions {
     /// What ships with this build. An error here is a build that its own tests would have refused.
     pub fn embedded() -> Result<Self, Error> {
-        Self::from_files(EMBEDDED)
+        Self::checked(read_compact("questions.yaml")?, read_compact("flow.yaml")?, read_compact("suggestions.yaml")?)
     }
 
     /// Loads and checks the three files.
     pub fn from_files(files: Files<'_>) -> Result<Self, Error> {
-        let mut questions = read::<QuestionFile>("questions.yaml", files.questions)?.questions;
-        let phases = read::<FlowFile>("flow.yaml", files.flow)?.phases;
-        let suggestions = read::<SuggestionFile>("suggestions.yaml", files.suggestions)?.suggestions;
+        let (questions, flow) = (read("questions.yaml", files.questions)?, read("flow.yaml", files.flow)?);
+        Self::checked(questions, flow, read("suggestions.yaml", files.suggestions)?)
+    }
+
+    fn checked(questions: QuestionFile, flow: FlowFile, suggestions: SuggestionFile) -> Result<Self, Error> {
+        let (mut questions, phases, suggestions) = (questions.questions, flow.phases, suggestions.suggestions);
         check_questions(&questions)?;
         let order = check_flow(&phases, &questions)?;
         check_suggestions(&suggestions, &questions)?;
@@ -393,6 +400,12 @@ fn largest_number(text: &str) -> Option<f64> {
 
 fn read<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, Error> {
     super::yaml::read(text).map_err(|fault| Error::Read { file, line: fault.line, message: fault.message })
+}
+
+/// What the build has made of a file; it refused keys that stand twice.
+fn read_compact<T: DeserializeOwned>(file: &'static str) -> Result<T, Error> {
+    let json = COMPACT.iter().find(|(name, _)| *name == file).map_or("", |(_, json)| json);
+    serde_json::from_str(json).map_err(|error| Error::Read { file, line: error.line(), message: error.to_string() })
 }
 
 fn check_questions(questions: &[Question]) -> Result<(), Error> {
@@ -552,6 +565,11 @@ mod tests {
         assert!(suggested(&[("users", "2,000 人"), ("budget_constraints", "無料で")]).iter().all(|id| !id.starts_with("size")));
         assert!(suggested(&[("availability_requirements", "what you have")]).is_empty(), "`ha` is a word, not a part of one");
         assert!(suggested(&[("budget_constraints", "none"), ("users", "10")]).is_empty());
+    }
+
+    #[test]
+    fn the_json_of_the_build_says_what_the_files_say() {
+        assert_eq!(*Questions::from_files(EMBEDDED).unwrap().0, *Questions::embedded().unwrap().0);
     }
 
     #[test]

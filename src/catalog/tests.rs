@@ -46,6 +46,31 @@ fn the_shipped_catalogue_loads_and_every_file_is_one_type() {
     }
 }
 
+/// What a start reads is not checked by it: this is where it is checked.
+#[test]
+fn what_ships_loads_strictly_and_the_json_of_the_build_says_what_the_files_say() {
+    let strict = Catalog::from_files(EMBEDDED.iter().copied()).unwrap();
+    let shipped = Catalog::embedded().unwrap();
+    for ((file, text), (_, json)) in EMBEDDED.iter().zip(COMPACT) {
+        let compact = read_compact(file, json).unwrap_or_else(|error| panic!("{error}; is a text there that wants quotes?"));
+        assert_eq!(read(file, text).unwrap(), compact, "{file}");
+        assert_eq!(shipped.source(&compact.service_type), Some((*file, *text)));
+    }
+    assert_eq!(strict.services, shipped.services);
+    let patterns = |catalog: &Catalog| catalog.patterns.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(patterns(&strict), patterns(&shipped));
+}
+
+#[test]
+fn a_shipped_pattern_is_compiled_when_something_is_compared_with_it() {
+    let catalog = Catalog::embedded().unwrap();
+    let pattern = catalog.services().flat_map(|service| service.config.iter()).find_map(|(_, key)| key.pattern.clone()).unwrap();
+    let is_compiled = || catalog.patterns[&pattern].get().is_some();
+    assert!(!is_compiled());
+    assert!(!catalog.matches(&pattern, "\u{0}"));
+    assert!(is_compiled() && !catalog.matches("no pattern of the catalogue", ""));
+}
+
 #[test]
 fn what_a_type_accepts_is_a_connection_of_the_other() {
     let catalog = Catalog::embedded().unwrap();

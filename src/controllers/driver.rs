@@ -13,6 +13,8 @@ use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Resource};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, WhoActs, approval, design, job, measures, retention, session};
 use crate::api::{Approval, Design, NAMESPACE, Session, TerraformJob};
@@ -36,7 +38,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
         .watches(metadata::<TerraformJob>(&ctx), watcher::Config::default(), |job| by_label::<Session>(&job, SESSION_LABEL))
         .with_config(config.clone())
         .graceful_shutdown_on(stop_sessions)
-        .run(|bell, ctx| measures::timed("session", session::reconcile(bell, ctx)), policy, ctx.clone())
+        .run(|bell, ctx| measures::timed("session", apart(session::reconcile(bell, ctx))), policy, ctx.clone())
         .for_each(log);
 
     let designs = Controller::new(metadata::<Design>(&ctx), watcher::Config::default());
@@ -50,7 +52,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
         })
         .with_config(config.clone())
         .graceful_shutdown_on(stop_designs)
-        .run(|bell, ctx| measures::timed("design", design::reconcile(bell, ctx)), policy, ctx.clone())
+        .run(|bell, ctx| measures::timed("design", apart(design::reconcile(bell, ctx))), policy, ctx.clone())
         .for_each(log);
 
     let jobs = Controller::new(metadata::<TerraformJob>(&ctx), watcher::Config::default());
@@ -58,7 +60,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
     let jobs = jobs
         .with_config(config.clone())
         .graceful_shutdown_on(stop_jobs)
-        .run(|bell, ctx| measures::timed("job", job::reconcile(bell, ctx)), policy, ctx.clone())
+        .run(|bell, ctx| measures::timed("job", apart(job::reconcile(bell, ctx))), policy, ctx.clone())
         .for_each(log);
 
     let approvals = Controller::new(guarded(&ctx), watcher::Config::default());
@@ -75,7 +77,7 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
             move |guard, ctx| {
                 seen.note(&guard);
                 let bell = PartialObjectMeta { types: None, metadata: guard.meta().clone(), _phantom: std::marker::PhantomData };
-                measures::timed("approval", approval::reconcile(Arc::new(bell), ctx))
+                measures::timed("approval", apart(approval::reconcile(Arc::new(bell), ctx)))
             },
             policy,
             ctx.clone(),
@@ -101,6 +103,21 @@ pub async fn run(ctx: Arc<Ctx>, shutdown: CancellationToken) -> Result<(), Error
         () = patience => tracing::warn!("a controller did not end in the grace of the shutdown"),
     }
     Ok(())
+}
+
+/// One reconcile in a task of its own. kube polls all reconciles of a controller in one task: there what one of them computes
+/// holds up all the others, on a machine whose other cores have nothing to do.
+fn apart<T: Send + 'static>(reconcile: impl Future<Output = T> + Send + 'static) -> impl Future<Output = T> {
+    let span = tracing::Span::current();
+    async move {
+        // aborted when it is dropped: a controller that is given up leaves no reconcile behind
+        match AbortOnDropHandle::new(tokio::spawn(reconcile.instrument(span))).await {
+            Ok(done) => done,
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            // only the end of the runtime aborts it, and takes this task along
+            Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 /// Approvals by design, so that a bell of one design does not look through the approvals of all the others. An approval is

@@ -87,32 +87,7 @@ impl Inputs {
     /// sha256 over everything that decides what a plan says; every part is preceded by its length, so that no two inputs
     /// run into each other.
     pub fn digest(&self, book: &SecretBook, target: Target, toolchain: &Toolchain) -> String {
-        let mut hash = Sha256::new();
-        let mut part = |text: &str| {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text.as_bytes());
-        };
-        part("galley inputs 1");
-        for (title, map) in [("files", &self.files), ("variables", &self.variables)] {
-            part(title);
-            part(&map.len().to_string());
-            for (name, text) in map {
-                part(name);
-                part(text);
-            }
-        }
-        part("secrets");
-        for name in &self.secrets {
-            part(name);
-            part(&book.version(name).to_string());
-        }
-        part(match target {
-            Target::Sandbox => "sandbox",
-            Target::Oci => "oci",
-        });
-        part(&toolchain.provider);
-        part(&toolchain.terraform);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        Content::of(&self.files, &self.variables, self.secrets.clone()).digest(book, target, toolchain)
     }
 
     /// Reads inputs from a blob.
@@ -128,6 +103,56 @@ impl Inputs {
         let bytes = serde_json::to_vec(self).map_err(|source| Error::Encode { what: "the inputs", source })?;
         Ok(blobs.put(key, Bytes::from(bytes)).await?)
     }
+}
+
+/// Inputs as far as a digest needs them: remembered where the files themselves are not, which are hundreds of KiB.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// over files and variables
+    hash: Sha256,
+    secrets: BTreeSet<String>,
+}
+
+impl Content {
+    fn of(files: &BTreeMap<String, String>, variables: &BTreeMap<String, String>, secrets: BTreeSet<String>) -> Self {
+        let mut hash = Sha256::new();
+        part(&mut hash, "galley inputs 1");
+        for (title, map) in [("files", files), ("variables", variables)] {
+            part(&mut hash, title);
+            part(&mut hash, &map.len().to_string());
+            for (name, text) in map {
+                part(&mut hash, name);
+                part(&mut hash, text);
+            }
+        }
+        Content { hash, secrets }
+    }
+
+    /// Of a rendered design.
+    pub fn of_design(rendered: &Rendered) -> Self {
+        Content::of(&rendered.files, &rendered.variables, rendered.secrets.iter().map(|need| need.name.clone()).collect())
+    }
+
+    /// See [`Inputs::digest`].
+    pub fn digest(&self, book: &SecretBook, target: Target, toolchain: &Toolchain) -> String {
+        let mut hash = self.hash.clone();
+        part(&mut hash, "secrets");
+        for name in &self.secrets {
+            part(&mut hash, name);
+            part(&mut hash, &book.version(name).to_string());
+        }
+        let target = match target {
+            Target::Sandbox => "sandbox",
+            Target::Oci => "oci",
+        };
+        [target, &toolchain.provider, &toolchain.terraform].into_iter().for_each(|text| part(&mut hash, text));
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn part(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text.as_bytes());
 }
 
 #[cfg(test)]
@@ -152,6 +177,16 @@ mod tests {
         assert_ne!(digest(&base), digest(&inputs(&[("a", "bc"), ("v", "1")], &[])), "a variable is not a file");
         assert_ne!(digest(&base), base.digest(&book, Target::Oci, &toolchain()));
         assert_ne!(digest(&base), base.digest(&book, Target::Sandbox, &Toolchain { terraform: "1.5.7".into(), ..toolchain() }));
+    }
+
+    /// Plans, approvals and applied designs of an earlier release are known by their digests.
+    #[test]
+    fn a_digest_stays_what_it_was() {
+        let base = Inputs { secrets: BTreeSet::from(["pw".to_owned()]), ..inputs(&[("a", "bc")], &[("v", "1")]) };
+        assert_eq!(
+            base.digest(&SecretBook::default(), Target::Sandbox, &toolchain()),
+            "d2e139de4dea725397d64679f1c5b80e9f28f21e770ad2ddaad673917810e549"
+        );
     }
 
     #[test]

@@ -37,6 +37,7 @@ use crate::api::session::Language;
 use crate::api::{MANAGER, Reason, WhoActs};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
+use crate::render::looked_up::LookedUp;
 use crate::render::{RenderContext, Rendered, RenderedResource};
 use crate::terraform::{Lookup, Runner, StateView};
 use crate::validator::{ValidatedDesign, Verdict};
@@ -60,8 +61,8 @@ pub trait Knowledge: Send + Sync + 'static {
     /// What would change, without Terraform.
     fn preview(&self, rendered: &[RenderedResource], state: Option<&StateView>) -> Preview;
     /// Wishes that change nothing of what exists, as findings.
-    fn without_effect(&self, rendered: &Rendered, state: &StateView, language: Language) -> Vec<Finding> {
-        let _ = (rendered, state, language);
+    fn without_effect(&self, wishes: &[LookedUp], state: &StateView, language: Language) -> Vec<Finding> {
+        let _ = (wishes, state, language);
         Vec::new()
     }
     /// Version of the provider that plans are made with.
@@ -112,7 +113,7 @@ pub struct Ctx {
     /// how many designs rest for which reason
     pub census: measures::Census,
     /// judged designs, so that an unchanged one is not judged at every bell
-    pub memo: design::validate::Memo,
+    pub memo: design::memo::Memo,
 }
 
 /// The parts a [`Ctx`] is made of, by name.
@@ -142,18 +143,13 @@ impl Ctx {
         let recorder = Recorder::new(client.clone(), Reporter { controller: MANAGER.to_owned(), instance: Some(host.name.clone()) });
         let scheduler = scheduler::Scheduler::new(settings.max_terraform);
         let (disk, census) = (retention::Disk::default(), measures::Census::default());
-        let (running, memo) = (job::Running::default(), design::validate::Memo::default());
+        let (running, memo) = (job::Running::default(), design::memo::Memo::default());
         Ctx { client, blobs, runner, lookup, knowledge, clock, settings, host, recorder, scheduler, running, disk, census, memo }
     }
 
     /// The same, with a bound for the disk.
     pub fn with_disk(self, disk: retention::Disk) -> Self {
         Ctx { disk, ..self }
-    }
-
-    /// The parts a pure judgement needs.
-    pub fn judge(&self) -> design::validate::Judge<'_> {
-        design::validate::Judge { knowledge: &*self.knowledge, memo: &self.memo, settings: &self.settings }
     }
 }
 
@@ -202,6 +198,12 @@ pub enum Error {
         /// what
         what: &'static str,
     },
+    /// the judge itself broke: a mistake of this program, told on the design it broke on
+    #[error("cannot judge the design: {detail}")]
+    Judge {
+        /// what happened
+        detail: String,
+    },
     /// a document without uid never comes from an API server
     #[error("{kind} {name} has no uid")]
     NoUid {
@@ -223,7 +225,12 @@ impl Error {
                 matches!(&**source, kube::Error::Api(status) if status.code == 409 && status.reason != "AlreadyExists")
             }
             Error::Race { .. } => true,
-            Error::Blobs(_) | Error::Terraform(_) | Error::Encode { .. } | Error::Decode { .. } | Error::NoUid { .. } => false,
+            Error::Blobs(_)
+            | Error::Terraform(_)
+            | Error::Encode { .. }
+            | Error::Decode { .. }
+            | Error::Judge { .. }
+            | Error::NoUid { .. } => false,
         }
     }
     /// A create met an existing document.
@@ -245,7 +252,9 @@ impl Error {
             Error::Api { .. } | Error::Race { .. } | Error::Blobs(_) => Reason::StorageUnavailable,
             Error::Terraform(crate::terraform::Error::StateUnavailable { .. }) => Reason::StateUnavailable,
             Error::Terraform(crate::terraform::Error::Tenancy { .. }) => Reason::TenancyUnavailable,
-            Error::Terraform(_) | Error::Encode { .. } | Error::Decode { .. } | Error::NoUid { .. } => Reason::Internal,
+            Error::Terraform(_) | Error::Encode { .. } | Error::Decode { .. } | Error::Judge { .. } | Error::NoUid { .. } => {
+                Reason::Internal
+            }
         }
     }
     /// Who acts next.

@@ -46,6 +46,26 @@ pub struct Offer {
     pub start: Vec<String>,
     /// how many others run, and who: for the wait reason of a job that was not chosen
     pub ahead: Vec<String>,
+    /// how many wait, this one included when it was not chosen
+    pub waiting: usize,
+}
+
+/// Most jobs that may wait before a reason counts them instead of naming those that run. The names change with every job
+/// that ends; writing them anew on every one of a thousand jobs rang each of them and its design, which is more work than
+/// the jobs are.
+const NAMED: usize = 10;
+
+impl Offer {
+    /// Why a job that was not chosen waits. Pure.
+    pub fn reason(&self) -> String {
+        if self.waiting <= NAMED {
+            return format!("queued behind {}", self.ahead.join(", "));
+        }
+        // in steps of 1, 2, 5, so that the reason changes a few times until the queue is empty
+        let steps = std::iter::successors(Some(NAMED), |tens| tens.checked_mul(10)).flat_map(|tens| [1, 2, 5].map(|times| tens * times));
+        let step = steps.take_while(|step| *step < self.waiting).last().unwrap_or(NAMED);
+        format!("queued: more than {step} jobs wait for {} that run", self.ahead.len())
+    }
 }
 
 /// Remembers who waits and who runs. Nothing here is durable: after a restart every Pending job offers itself again.
@@ -82,7 +102,7 @@ impl Scheduler {
             }
         }
         let start = inner.fill(self.limit());
-        Offer { start, ahead: inner.running.iter().map(|other| other.job.clone()).collect() }
+        Offer { start, ahead: inner.running.iter().map(|other| other.job.clone()).collect(), waiting: inner.waiting.len() }
     }
 
     /// A job ended (or will not run): frees its place and names the jobs that take it.
@@ -204,6 +224,23 @@ mod tests {
             let next = scheduler.done(&mine);
             assert!(next[0].starts_with("many-"), "and then it is the other's turn again: {next:?}");
             running.clone_from(&next[0]);
+        }
+    }
+
+    #[test]
+    fn a_reason_names_who_is_ahead_in_a_short_queue_and_counts_a_long_one_in_round_numbers() {
+        let offer = |waiting| Offer { start: Vec::new(), ahead: vec!["one".to_owned(), "two".to_owned()], waiting };
+        let rows = [
+            ("a few", 1, "queued behind one, two"),
+            ("as many as are named", 10, "queued behind one, two"),
+            ("one more", 11, "queued: more than 10 jobs wait for 2 that run"),
+            ("the same words for many numbers", 20, "queued: more than 10 jobs wait for 2 that run"),
+            ("twice", 21, "queued: more than 20 jobs wait for 2 that run"),
+            ("hundreds", 999, "queued: more than 500 jobs wait for 2 that run"),
+            ("thousands", 20_001, "queued: more than 20000 jobs wait for 2 that run"),
+        ];
+        for (why, waiting, said) in rows {
+            assert_eq!(offer(waiting).reason(), said, "{why}");
         }
     }
 

@@ -156,9 +156,9 @@ impl Job<'_> {
     /// The owner, in the job's directory first: it must be there when we die right now.
     async fn mark_owner(&mut self, running: &Running, tell: bool) {
         let owner = owner::of(running, self.options.epoch);
-        let path = self.dir.file(OWNER);
-        let written = serde_json::to_vec(&owner).map_err(std::io::Error::from).and_then(|bytes| write_private(&path, &bytes));
-        if let Err(error) = written.map_err(io_error("write the owner")) {
+        let (path, record) = (self.dir.file(OWNER), serde_json::to_vec(&owner));
+        let written = super::blocking("write the owner", move || write_private(&path, &record?)).await;
+        if let Err(error) = written {
             self.note("warn", &super::chain(&error));
         }
         if tell {

@@ -198,8 +198,9 @@ impl ReattachHost {
         faults::pass("provider", "start", "started");
         let Some(start_time) = running.start_time() else { return Err(not_ready("it has no start time in /proc".to_owned())) };
         let record = Record { pid: running.pid(), start_time, types };
-        let bytes = serde_json::to_vec(&record).map_err(|error| not_ready(error.to_string()))?;
-        write_private(&self.file(design_uid, "json"), &bytes).map_err(|error| not_ready(format!("cannot write its record: {error}")))?;
+        let (path, bytes) = (self.file(design_uid, "json"), serde_json::to_vec(&record));
+        let written = super::blocking("write its record", move || write_private(&path, &bytes?)).await;
+        written.map_err(|error| not_ready(super::chain(&error)))?;
         faults::pass("provider", "start", "recorded");
         let deadline = Instant::now() + self.options.start_timeout;
         loop {

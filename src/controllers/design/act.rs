@@ -15,6 +15,7 @@ use super::super::inputs::Inputs;
 use super::super::secrets::SecretBook;
 use super::super::{Ctx, DESIGN_LABEL, Error, SESSION_LABEL, SUPERSEDED, backoff, retention};
 use super::fetch::{Fetched, Tools};
+use super::memo::rendered;
 use super::notes;
 use super::observe::{Job, Observed};
 use super::settle::{Settling, drop_intent, settle};
@@ -144,18 +145,22 @@ impl Hands<'_> {
     async fn issue_look(&self, action: Action, order: Order) -> Result<Done, Error> {
         let (uid, spec) = (&self.fetched.uid, &self.fetched.design.spec);
         let mut book = self.tools.secrets.clone();
-        let (inputs, fresh_secrets) = match &self.desired.rendered {
-            Some(rendered) if action == Action::Plan && !order.destroy => {
+        let (inputs, fresh_secrets) = match &self.desired.built {
+            Some(built) if action == Action::Plan && !order.destroy => {
+                // services were replaced in this very moment, and it has errors by the new ones: the next turn says so
+                let Some(rendered) = rendered(self.ctx, self.fetched, built).await? else {
+                    return Ok(self.noted(self.fetched.status.clone()));
+                };
                 let fresh = book.generate(&rendered.secrets);
-                (Inputs::of(rendered), fresh)
+                (Inputs::of(&rendered), fresh)
             }
             Some(_) | None => (self.applied_inputs(&book).await?, false),
         };
         let digest = inputs.digest(&book, spec.target, &self.tools.toolchain);
-        let (blobs, rendered) = (&*self.ctx.blobs, BlobKey::rendered(uid, &digest));
+        let (blobs, place) = (&*self.ctx.blobs, BlobKey::rendered(uid, &digest));
         // Both are there before the gate is asked for; neither needs the other.
         let secrets = async { if fresh_secrets { book.store(blobs, uid).await } else { Ok(()) } };
-        futures::try_join!(secrets, inputs.store(blobs, &rendered))?;
+        futures::try_join!(secrets, inputs.store(blobs, &place))?;
         let imports = match action {
             Action::Plan if !order.destroy => notes::imports(self.observed),
             Action::Plan | Action::Refresh | Action::Apply | Action::Destroy => BTreeMap::new(),

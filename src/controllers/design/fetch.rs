@@ -8,6 +8,7 @@ use super::super::inputs::Toolchain;
 use super::super::secrets::SecretBook;
 use super::super::{Ctx, Error};
 use super::report::report_undecodable;
+use crate::api::design::DesiredState;
 use crate::api::session::Language;
 use crate::api::{DESIGN_FINALIZER, Design, DesignStatus, Session};
 
@@ -24,6 +25,13 @@ pub struct Fetched {
     pub status: DesignStatus,
     /// language of findings
     pub language: Language,
+}
+
+impl Fetched {
+    /// Nothing shall be there: the rest of the design is of no interest.
+    pub fn wants_absence(&self) -> bool {
+        self.design.metadata.deletion_timestamp.is_some() || self.design.spec.desired_state == DesiredState::Destroyed
+    }
 }
 
 /// What a digest needs beside the design.

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod diff;
 pub mod fetch;
+pub mod memo;
 pub mod notes;
 pub mod observe;
 pub mod report;
@@ -27,6 +28,7 @@ use tracing::Instrument;
 use self::act::{Outcome, act};
 use self::diff::diff;
 use self::fetch::{Fetched, fetch, tools};
+use self::memo::judged;
 use self::observe::observe;
 use self::report::report;
 use self::validate::validate;
@@ -51,7 +53,8 @@ pub async fn reconcile(bell: Arc<Bell>, ctx: Arc<Ctx>) -> Result<Action, Error> 
 
 async fn turn(ctx: &Ctx, fetched: &Fetched) -> Result<Outcome, Error> {
     let tools = tools(ctx, fetched).await?; // IO, read-only
-    let desired = validate(fetched, &tools, ctx.judge()); // pure
+    let judged = judged(ctx, fetched).await?; // pure, remembered or on a thread of its own
+    let desired = validate(fetched, &tools, judged, &ctx.settings); // pure
     let observed = observe(ctx, fetched, &tools, &desired).await?; // IO, read-only
     let step = diff(&desired, &observed, &ctx.clock.now()); // pure
     act(ctx, fetched, (&tools, &desired, &observed), step).await // IO, journalled, exactly one step

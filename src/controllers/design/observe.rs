@@ -114,7 +114,7 @@ pub async fn observe(ctx: &Ctx, fetched: &Fetched, tools: &Tools, desired: &Desi
         Err(error) => return Err(error.into()),
     };
     let approvals = if job == Job::None && status.plan.is_some() { approvals(ctx, fetched).await? } else { Vec::new() };
-    let secrets_missing = desired.rendered.as_ref().map(|rendered| tools.secrets.missing(&rendered.secrets)).unwrap_or_default();
+    let secrets_missing = desired.built.as_ref().map(|built| tools.secrets.missing(built.secrets())).unwrap_or_default();
     Ok(Observed {
         name: fetched.design.metadata.name.clone().unwrap_or_default(),
         uid: fetched.uid.clone(),

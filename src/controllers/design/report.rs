@@ -14,6 +14,7 @@ use super::super::documents::{patch_raw_status, patch_status, value};
 use super::super::{Ctx, Error, Settings};
 use super::act::{Outcome, record_of, wake};
 use super::fetch::Fetched;
+use super::memo::rendered;
 use super::observe::Observed;
 use super::step::Rest;
 use super::validate::{Desired, add};
@@ -49,7 +50,7 @@ pub async fn report(ctx: &Ctx, fetched: &Fetched, outcome: Outcome) -> Result<Re
     let now = ctx.clock.now();
     let mut next = fold(status, &rest, seen.as_deref(), fetched.generation, &now);
     if let Some((desired, observed)) = seen.as_deref() {
-        preview(ctx, &mut next, desired, observed, &fetched.status);
+        preview(ctx, &mut next, fetched, desired, observed).await?;
         without_effect(ctx, &mut next, desired, observed, fetched.language);
     }
     let old = base.status.clone().unwrap_or_default();
@@ -119,7 +120,7 @@ pub fn fold(status: DesignStatus, rest: &Rest, seen: Option<&(Desired, Observed)
 }
 
 fn facts(next: &mut DesignStatus, desired: &Desired, observed: &Observed) {
-    next.findings = desired.findings.clone();
+    next.findings = desired.findings.as_deref().cloned();
     if let Some(digest) = desired.digest() {
         next.digest = Some(digest.to_owned());
     } else if desired.findings.is_some() {
@@ -145,22 +146,24 @@ fn facts(next: &mut DesignStatus, desired: &Desired, observed: &Observed) {
 }
 
 /// The structural diff, made again only when inputs or state changed since the last one.
-fn preview(ctx: &Ctx, next: &mut DesignStatus, desired: &Desired, observed: &Observed, before: &DesignStatus) {
-    match &desired.rendered {
-        None => next.preview = None,
-        Some(rendered) => {
-            let same = before.preview.is_some() && before.digest == next.digest && before.state == record_of(observed);
-            if !same {
-                next.preview = Some(ctx.knowledge.preview(&rendered.resources, observed.view.as_deref()));
-            }
+async fn preview(ctx: &Ctx, next: &mut DesignStatus, fetched: &Fetched, desired: &Desired, observed: &Observed) -> Result<(), Error> {
+    let before = &fetched.status;
+    let same = before.preview.is_some() && before.digest == next.digest && before.state == record_of(observed);
+    next.preview = match &desired.built {
+        None => None,
+        Some(_) if same => next.preview.take(),
+        Some(built) => {
+            let rendered = rendered(ctx, fetched, built).await?;
+            rendered.map(|rendered| ctx.knowledge.preview(&rendered.resources, observed.view.as_deref()))
         }
-    }
+    };
+    Ok(())
 }
 
 /// What the design wishes and no apply will do joins the findings: it shows only beside the state.
 fn without_effect(ctx: &Ctx, next: &mut DesignStatus, desired: &Desired, observed: &Observed, language: Language) {
-    let (Some(findings), Some(rendered), Some(view)) = (&mut next.findings, &desired.rendered, &observed.view) else { return };
-    for finding in ctx.knowledge.without_effect(rendered, view, language) {
+    let (Some(findings), Some(built), Some(view)) = (&mut next.findings, &desired.built, &observed.view) else { return };
+    for finding in ctx.knowledge.without_effect(built.looked_up(), view, language) {
         add(findings, finding);
     }
 }

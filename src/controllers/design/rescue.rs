@@ -13,6 +13,7 @@ use super::super::Error;
 use super::super::announce::{self, Happening};
 use super::super::documents::{patch_status, value};
 use super::act::{Done, Hands};
+use super::memo::rendered;
 use super::observe::Job;
 use crate::api::design::{ChangeAction, DesignStatus, InFlight, Outcome, Rescue, RescueAction, RescueRecord};
 use crate::api::terraformjob::JobPhase;
@@ -47,7 +48,11 @@ impl Hands<'_> {
 
     /// Named resources, or those that carry the tags of this design and are in no state, are imported by the next plan.
     async fn adopt(&self, rescue: &Rescue) -> Result<Came, Error> {
-        let Some(rendered) = &self.desired.rendered else {
+        let rendered = match &self.desired.built {
+            Some(built) => rendered(self.ctx, self.fetched, built).await?,
+            None => None,
+        };
+        let Some(rendered) = rendered else {
             return Ok(Err("the design has errors or is to be destroyed: mend it first, then adopt".to_owned()));
         };
         let held = self.observed.view.as_ref().map(|view| view.resources.clone()).unwrap_or_default();

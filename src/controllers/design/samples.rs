@@ -30,7 +30,7 @@ pub fn wanted(goal: Goal) -> Desired {
         rescue: None,
         goal,
         findings: None,
-        rendered: None,
+        built: None,
     }
 }
 pub fn present(apply: bool) -> Desired {

@@ -1,18 +1,14 @@
 //! Step 2, pure: the raw spec becomes [`Desired`], once. Nothing later reads the raw spec.
 //!
-//! When absence is wanted the rest is not judged: a broken design never blocks its own destruction. The [`Memo`] only
-//! saves work; with or without it the answer is the same.
+//! When absence is wanted the rest was not judged: a broken design never blocks its own destruction.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::super::inputs::Inputs;
-use super::super::{Knowledge, Settings};
+use super::super::Settings;
 use super::fetch::{Fetched, Tools};
+use super::memo::{Built, Judged};
 use crate::api::Time;
 use crate::api::design::{ApprovalPolicy, DesiredState, Finding, Findings, OnDelete, Request, Rescue, STATUS_LIST_LIMIT, Severity};
-use crate::api::session::Language;
-use crate::render::{RenderContext, Rendered};
 use crate::validator::finding::most_telling;
 
 /// What is wanted, past the gate.
@@ -37,9 +33,9 @@ pub struct Desired {
     /// where to go
     pub goal: Goal,
     /// findings; None when absence is wanted and nothing was judged
-    pub findings: Option<Findings>,
-    /// the rendered design, when it has no errors
-    pub rendered: Option<Arc<Rendered>>,
+    pub findings: Option<Arc<Findings>>,
+    /// the design, when it has no errors
+    pub built: Option<Built>,
 }
 
 /// Where to go.
@@ -82,90 +78,8 @@ impl Desired {
     }
 }
 
-/// What the judge and the renderer say of one spec.
-#[derive(Debug)]
-pub struct Judged {
-    findings: Findings,
-    rendered: Option<Arc<Rendered>>,
-}
-
-/// The newest judgement of the designs that were looked at last.
-#[derive(Debug, Default)]
-pub struct Memo(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    judged: HashMap<String, Entry>,
-    /// counts the looks, so that the entry that was looked at longest ago is known
-    looks: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    key: MemoKey,
-    judged: Arc<Judged>,
-    look: u64,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct MemoKey {
-    generation: i64,
-    language: Language,
-    revision: u64,
-}
-
-/// How many judgements are kept: a rendered design of 19 components is some 400 KiB, judging it anew takes some
-/// milliseconds, and the designs people work on at once are few.
-const MEMO_LIMIT: usize = 16;
-
-impl Memo {
-    fn judged(&self, uid: &str, key: MemoKey, judge: impl FnOnce() -> Judged) -> Arc<Judged> {
-        if let Some(judged) = self.held(uid, &key) {
-            return judged;
-        }
-        let judged = Arc::new(judge());
-        let mut kept = self.lock();
-        kept.looks += 1;
-        let entry = Entry { key, judged: judged.clone(), look: kept.looks };
-        kept.judged.insert(uid.to_owned(), entry);
-        if kept.judged.len() > MEMO_LIMIT
-            && let Some(oldest) = kept.judged.iter().min_by_key(|(_, entry)| entry.look).map(|(uid, _)| uid.clone())
-        {
-            kept.judged.remove(&oldest);
-        }
-        judged
-    }
-    fn held(&self, uid: &str, key: &MemoKey) -> Option<Arc<Judged>> {
-        let mut kept = self.lock();
-        kept.looks += 1;
-        let look = kept.looks;
-        let entry = kept.judged.get_mut(uid).filter(|entry| entry.key == *key)?;
-        entry.look = look;
-        Some(entry.judged.clone())
-    }
-    /// Drops what is known of a design.
-    pub fn forget(&self, uid: &str) {
-        self.lock().judged.remove(uid);
-    }
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a judgement is made by. No clients, no IO.
-#[derive(Clone, Copy)]
-pub struct Judge<'a> {
-    /// catalogue, rules, renderer
-    pub knowledge: &'a dyn Knowledge,
-    /// earlier judgements
-    pub memo: &'a Memo,
-    /// the server's minimum and defaults
-    pub settings: &'a Settings,
-}
-
-/// Judges what was fetched.
-pub fn validate(fetched: &Fetched, tools: &Tools, judge_by: Judge<'_>) -> Desired {
-    let Judge { knowledge, memo, settings } = judge_by;
+/// Takes what was fetched and what the judge says of it; None = nothing was judged, because absence is wanted.
+pub fn validate(fetched: &Fetched, tools: &Tools, judged: Option<Judged>, settings: &Settings) -> Desired {
     let spec = &fetched.design.spec;
     let handled = fetched.status.handled_request_id.clone();
     let request = spec.request.clone().filter(|request| handled.as_deref() != Some(request.id.as_str()));
@@ -175,7 +89,20 @@ pub fn validate(fetched: &Fetched, tools: &Tools, judge_by: Judge<'_>) -> Desire
         Some(seconds) => u64::try_from(seconds).ok().filter(|seconds| *seconds > 0),
         None => settings.drift_interval,
     };
-    let mut desired = Desired {
+    let goal = match &judged {
+        None => Goal::Absent { deleted, orphan: deleted && spec.policy.on_delete == OnDelete::Orphan },
+        Some(Judged { built: None, .. }) => Goal::Invalid,
+        Some(Judged { built: Some(built), .. }) => {
+            let digest = built.content().digest(&tools.secrets, spec.target, &tools.toolchain);
+            match spec.desired_state {
+                DesiredState::Draft => Goal::Draft { digest },
+                DesiredState::Planned => Goal::Present { digest, apply: false },
+                DesiredState::Applied | DesiredState::Destroyed => Goal::Present { digest, apply: true },
+            }
+        }
+    };
+    let (findings, built) = judged.map(|judged| (judged.findings, judged.built)).unzip();
+    Desired {
         generation: fetched.generation,
         suspended: spec.suspend,
         policy: spec.policy.approval.max(settings.min_approval),
@@ -184,44 +111,10 @@ pub fn validate(fetched: &Fetched, tools: &Tools, judge_by: Judge<'_>) -> Desire
         request,
         request_key,
         rescue: spec.rescue.clone().filter(|rescue| fetched.status.rescue.as_ref().is_none_or(|handled| handled.id != rescue.id)),
-        goal: Goal::Absent { deleted, orphan: deleted && spec.policy.on_delete == OnDelete::Orphan },
-        findings: None,
-        rendered: None,
-    };
-    if deleted || spec.desired_state == DesiredState::Destroyed {
-        return desired;
+        goal,
+        findings,
+        built: built.flatten(),
     }
-    let key = MemoKey { generation: fetched.generation, language: fetched.language, revision: knowledge.revision() };
-    let judged = memo.judged(&fetched.uid, key, || judge(fetched, knowledge));
-    desired.findings = Some(judged.findings.clone());
-    desired.goal = match &judged.rendered {
-        None => Goal::Invalid,
-        Some(rendered) => {
-            let digest = Inputs::of(rendered).digest(&tools.secrets, spec.target, &tools.toolchain);
-            match spec.desired_state {
-                DesiredState::Draft => Goal::Draft { digest },
-                DesiredState::Planned => Goal::Present { digest, apply: false },
-                DesiredState::Applied | DesiredState::Destroyed => Goal::Present { digest, apply: true },
-            }
-        }
-    };
-    desired.rendered = judged.rendered.clone();
-    desired
-}
-
-fn judge(fetched: &Fetched, knowledge: &dyn Knowledge) -> Judged {
-    let verdict = knowledge.validate(&fetched.design.spec, fetched.language);
-    let context = RenderContext { session: fetched.design.spec.session_ref.clone(), design_uid: fetched.uid.clone() };
-    let mut findings = verdict.findings;
-    let rendered = match verdict.design.map(|design| knowledge.render(&design, &context)) {
-        Some(Ok(rendered)) => Some(Arc::new(rendered)),
-        Some(Err(more)) => {
-            findings.extend(more);
-            None
-        }
-        None => None,
-    };
-    Judged { findings: bounded(findings), rendered }
 }
 
 /// Counts whole, list bounded, errors first.
@@ -241,39 +134,4 @@ pub fn add(findings: &mut Findings, finding: Finding) {
     let at = findings.items.partition_point(|known| known.severity <= finding.severity);
     findings.items.insert(at, finding);
     findings.items.truncate(STATUS_LIST_LIMIT);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(generation: i64) -> MemoKey {
-        MemoKey { generation, language: Language::En, revision: 1 }
-    }
-    fn judged() -> Judged {
-        Judged { findings: Findings::default(), rendered: None }
-    }
-
-    #[test]
-    fn a_design_is_judged_once_a_generation_and_the_one_looked_at_longest_ago_is_forgotten_first() {
-        let (memo, times) = (Memo::default(), std::cell::Cell::new(0));
-        let look = |uid: &str, generation: i64| {
-            memo.judged(uid, key(generation), || {
-                times.set(times.get() + 1);
-                judged()
-            });
-            times.get()
-        };
-        assert_eq!((look("a", 1), look("a", 1), look("a", 2)), (1, 1, 2), "once for each generation");
-        for number in 0..MEMO_LIMIT - 1 {
-            look(&format!("other {number}"), 1);
-        }
-        let full = times.get();
-        assert_eq!(look("a", 2), full, "still held when the memo is full, and looked at just now");
-        look("one more", 1);
-        assert_eq!(look("a", 2), full + 1, "the newcomer did not push out what was looked at last");
-        assert_eq!(look("other 0", 1), full + 2, "but what was looked at longest ago");
-        memo.forget("a");
-        assert_eq!(look("a", 2), full + 3);
-    }
 }

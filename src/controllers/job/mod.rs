@@ -170,11 +170,12 @@ async fn queue(ctx: &Arc<Ctx>, job: &TerraformJob, name: &str) -> Result<Requeue
         created: job.metadata.creation_timestamp.clone().unwrap_or_else(|| ctx.clock.now()),
     });
     let starts = offer.start.iter().any(|start| start == name);
+    let reason = offer.reason();
     launch(ctx, offer.start);
     measure(ctx);
     if !starts {
         let memory = if ctx.scheduler.is_short_of_memory() { "; memory allows no more at once" } else { "" };
-        wait(ctx, job, format!("queued behind {}{memory}", offer.ahead.join(", "))).await?;
+        wait(ctx, job, format!("{reason}{memory}")).await?;
     }
     Ok(Requeue::requeue(QUEUE_CHECK))
 }

@@ -19,7 +19,11 @@ pub(super) struct Facts(Map<String, Value>);
 impl Facts {
     /// Reads the file of facts.
     pub(super) fn read(text: &str) -> Result<Facts, Fault> {
-        let mut facts: Map<String, Value> = yaml::read(text)?;
+        Facts::of(yaml::read(text)?, text)
+    }
+
+    /// Of what the file holds; `text` is the file, for the line of what is wrong.
+    pub(super) fn of(mut facts: Map<String, Value>, text: &str) -> Result<Facts, Fault> {
         let mut regions: Map<String, Value> =
             serde_json::from_str(REGIONS).map_err(|error| Fault { line: 1, message: error.to_string() })?;
         let more = facts.remove("region_facts").unwrap_or_default();

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::corpus_tests::cases;
 use super::tests::STRICT;
-use crate::render::Rendered;
 use crate::designs::whole;
+use crate::render::Rendered;
 use crate::render::tests::{CATALOG, context, judge, rendered, spec};
 
 #[derive(Deserialize)]

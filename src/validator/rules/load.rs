@@ -43,6 +43,30 @@ impl Shelf {
     }
 }
 
+/// Reads what the build made of the files; compiles nothing, and checks nothing that the tests of this build have checked.
+pub(super) fn compact(files: &[(&str, &str)]) -> Result<Shelf, Error> {
+    let (mut rules, mut facts) = (Vec::new(), Facts::default());
+    for (file, json) in files.iter().copied() {
+        let fail = |error: serde_json::Error| Error::Read { file: file.to_owned(), line: error.line(), message: error.to_string() };
+        if file == FACTS {
+            let read = serde_json::from_str(json).map_err(fail)?;
+            facts = Facts::of(read, json).map_err(|yaml::Fault { line, message }| Error::Read { file: file.to_owned(), line, message })?;
+            continue;
+        }
+        rules.extend(of_theme(file, serde_json::from_str(json).map_err(fail)?));
+    }
+    Ok(Shelf::new(rules, facts))
+}
+
+/// The rules of one file.
+fn of_theme(file: &str, RuleFile { theme, rules }: RuleFile) -> impl Iterator<Item = Arc<Rule>> {
+    let (file, theme): (Arc<str>, Arc<Text>) = (file.into(), Arc::new(theme));
+    rules.into_iter().map(move |definition| {
+        let (file, theme) = (file.clone(), theme.clone());
+        Arc::new(Rule { definition, file, theme, judging: OnceLock::new(), telling: OnceLock::new() })
+    })
+}
+
 /// Reads the files; compiles nothing.
 pub(super) fn shelf(files: &[(&str, &str)]) -> Result<Shelf, Error> {
     let mut rules = Vec::new();
@@ -57,22 +81,18 @@ pub(super) fn shelf(files: &[(&str, &str)]) -> Result<Shelf, Error> {
             continue;
         }
         // Keys that stand twice inside an example are found by `check`: the shipped files have passed it.
-        let RuleFile { theme, rules: definitions } = yaml::typed(text).map_err(fail)?;
-        let theme: Arc<Text> = Arc::new(theme);
-        let rule = |definition| Rule {
-            definition,
-            file: file.to_owned(),
-            theme: theme.clone(),
-            judging: OnceLock::new(),
-            telling: OnceLock::new(),
-        };
-        rules.extend(definitions.into_iter().map(rule).map(Arc::new));
+        rules.extend(of_theme(file, yaml::typed(text).map_err(fail)?));
     }
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for rule in &rules {
         if let Some(first) = seen.insert(&rule.definition.id, &rule.file) {
             let (id, message) = (&rule.definition.id, format!("stands in {first} already"));
-            return Err(Error::Check { file: rule.file.clone(), line: last_line(of(files, &rule.file), id), rule: id.clone(), message });
+            return Err(Error::Check {
+                file: rule.file.to_string(),
+                line: last_line(of(files, &rule.file), id),
+                rule: id.clone(),
+                message,
+            });
         }
     }
     Ok(Shelf::new(rules, facts))
@@ -112,7 +132,7 @@ pub(super) fn check(shelf: &Shelf, files: &[(&str, &str)], catalog: &Catalog) ->
     }
     for rule in &shelf.rules {
         one(rule, shelf, catalog).map_err(|(member, message)| Error::Check {
-            file: rule.file.clone(),
+            file: rule.file.to_string(),
             line: line(of(files, &rule.file), &rule.definition.id, member),
             rule: rule.definition.id.clone(),
             message,

@@ -45,6 +45,9 @@ use crate::catalog::service::Text;
 /// Files of `rules/validation/` as they were at build time: (name, text).
 pub const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/validation.rs"));
 
+/// The same files as compact JSON without the examples, in the same order.
+const COMPACT: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/validation-compact.rs"));
+
 /// The file that holds facts instead of rules.
 const FACTS: &str = "facts.yaml";
 
@@ -81,7 +84,7 @@ pub enum Error {
 /// One rule in force.
 struct Rule {
     definition: Definition,
-    file: String,
+    file: Arc<str>,
     theme: Arc<Text>,
     judging: OnceLock<Result<Judging, String>>,
     telling: OnceLock<Result<Telling, String>>,
@@ -162,7 +165,7 @@ impl Rules {
 
     /// Every rule: file, theme, definition, in the order of files and rules.
     pub fn definitions(&self) -> impl Iterator<Item = (&str, &Text, &Definition)> {
-        self.shelf().rules.iter().map(|rule| (rule.file.as_str(), &*rule.theme, &rule.definition))
+        self.shelf().rules.iter().map(|rule| (&*rule.file, &*rule.theme, &rule.definition))
     }
 
     /// How many.
@@ -191,18 +194,9 @@ impl Rules {
     /// The rules, read now if they were not yet.
     fn shelf(&self) -> &Shelf {
         self.shelf.get_or_init(|| {
-            let files = if self.shipped { EMBEDDED } else { &[] };
+            let files = if self.shipped { COMPACT } else { &[] };
             let nothing = |error: Error| Shelf { fault: Some(error.to_string()), ..Shelf::new(Vec::new(), Facts::default()) };
-            let shelf = load::shelf(files).unwrap_or_else(nothing);
-            // Examples are for tests; a server that runs for months need not remember them.
-            let bare = |rule: Arc<Rule>| match Arc::try_unwrap(rule) {
-                Ok(rule) => Arc::new(Rule {
-                    definition: Definition { good: Example::default(), bad: Example::default(), ..rule.definition },
-                    ..rule
-                }),
-                Err(shared) => shared,
-            };
-            Shelf { rules: shelf.rules.into_iter().map(bare).collect(), ..shelf }
+            load::compact(files).unwrap_or_else(nothing)
         })
     }
 }

@@ -36,7 +36,14 @@ pub(crate) fn found(rules: &Rules, spec: &DesignSpec) -> Vec<Finding> {
 fn the_shipped_rules_load_strictly_and_are_a_hundred_at_least() {
     assert!(STRICT.len() >= 100, "{} rules", STRICT.len());
     assert!(EMBEDDED.iter().copied().eq(FILES.iter().map(|(name, text)| (name.as_str(), text.as_str()))), "what is tested is what ships");
-    assert_eq!(Rules::shipped().len(), STRICT.len());
+    let shipped = Rules::shipped();
+    assert_eq!(shipped.len(), STRICT.len());
+    let bare = |rule: &Definition| Definition { good: Example::default(), bad: Example::default(), ..rule.clone() };
+    for ((file, theme, rule), strict) in shipped.definitions().zip(STRICT.definitions()) {
+        assert_eq!((file, theme, rule), (strict.0, strict.1, &bare(strict.2)), "the JSON of the build says what the files say");
+    }
+    assert_eq!(shipped.shelf().facts, STRICT.shelf().facts);
+    assert_eq!(shipped.problems().count(), 0);
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) fn check(shelf: &Shelf, files: &[(&str, &str)], catalog: &Catalog, st
     let Some(rule) = slow else { return Ok(()) };
     let id = &rule.definition.id;
     Err(Error::Check {
-        file: rule.file.clone(),
+        file: rule.file.to_string(),
         line: load::line(load::of(files, &rule.file), id, Some("require")),
         rule: id.clone(),
         message: format!("takes more than {} ms on a design of {MAX_COMPONENTS} components", LIMIT.as_millis()),

@@ -64,7 +64,7 @@ pub fn desired(model: &Model, design: &Design) -> Desired {
         rescue: None,
         goal,
         findings: None,
-        rendered: None,
+        built: None,
     }
 }
 
