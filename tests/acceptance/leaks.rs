@@ -152,7 +152,7 @@ async fn build(world: &World, first: usize) -> String {
     // OCI repeats what it was sent: every value of the design in one refusal
     let mut repeated: Vec<String> = (first..first + OF_A_DESIGN).map(secret).collect();
     repeated.extend((first..first + OF_A_DESIGN).map(|number| STANDARD.encode(secret(number))));
-    let error = galley::sandbox::OciError::new(400, "InvalidParameter", &format!("these are wrong: {}", repeated.join(", ")));
+    let error = galley::sandbox::OciError::new(400, "InvalidParameter", format!("these are wrong: {}", repeated.join(", ")));
     let mut fault = galley::sandbox::Fault::error(on("create"), "oci_core_vcn", error);
     fault.times = Some(1);
     world.cloud(&name).await.fail(fault).expect("a refusal");

@@ -109,7 +109,7 @@ const STRAY: &str = r#"(() => {
     return { texts: texts.length, out };
 })()"#;
 
-pub async fn the_letters_of_a_diagram_stay_where_the_layout_put_them() {
+pub fn the_letters_of_a_diagram_stay_where_the_layout_put_them() {
     let mut browser = Browser::start();
     for (name, svg, least) in
         [("19", include_str!("../../docs/img/iot-platform-19.svg"), 60), ("60", include_str!("../../docs/img/retail-60.svg"), 180)]

@@ -41,7 +41,7 @@ const CASES: [Case; 5] = [
         Box::pin(looks::every_page_is_readable_in_both_languages_light_dark_and_narrow())
     }),
     ("real_browser_the_letters_of_a_diagram_stay_where_the_layout_put_them", || {
-        Box::pin(looks::the_letters_of_a_diagram_stay_where_the_layout_put_them())
+        Box::pin(async { looks::the_letters_of_a_diagram_stay_where_the_layout_put_them() })
     }),
 ];
 

@@ -170,7 +170,8 @@ pub fn consumption(
     };
     let wrong_plan = reference.plan_sha256 != approval.spec.plan_sha256 && !faults::is_broken(Mutant::AnyApproval);
     let other = Refused { reason: RefusedReason::WrongPlan, message: "it names another plan than the job".to_owned() };
-    let verdict = judge(&judged).and_then(|()| if wrong_plan { Err(other) } else { Ok(()) });
+    let same_plan = if wrong_plan { Err(other) } else { Ok(()) };
+    let verdict = judge(&judged).and(same_plan);
     let next = match &verdict {
         Ok(()) if faults::is_broken(Mutant::KeepsApproval) => status,
         Ok(()) => ApprovalStatus { consumed_by: Some(job.to_owned()), ..status },

@@ -169,7 +169,7 @@ fn text(context: &Context<'_>, name: &str, attribute: &Attribute) -> Value {
         "namespace" if attribute.is_read_only() => Value::text(namespace()),
         "etag" => Value::text(uuid::Uuid::new_v4().to_string()),
         "availability_domain" if attribute.is_read_only() => {
-            availability_domains(&context.region).into_iter().next().map_or(Value::Null, Value::String)
+            availability_domains(context.region).into_iter().next().map_or(Value::Null, Value::String)
         }
         "vnic_id" => minted(context, "vnic"),
         "boot_volume_id" => minted(context, "bootvolume"),

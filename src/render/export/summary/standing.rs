@@ -160,7 +160,7 @@ impl Page<'_> {
         let planned = status.is_some_and(|status| status.plan.as_ref().is_some_and(|plan| !plan.is_empty()));
         match (spec.desired_state, synced, planned) {
             (DesiredState::Destroyed, ..) => {
-                steps.push(self.say("破棄のプランを確認し、承認します", "Read the plan that destroys, and approve it"))
+                steps.push(self.say("破棄のプランを確認し、承認します", "Read the plan that destroys, and approve it"));
             }
             (_, true, _) => {
                 steps.push(self.say(
@@ -178,7 +178,7 @@ impl Page<'_> {
             }
             (DesiredState::Applied, _, true) => steps.push(self.say("プランを確認し、承認します", "Read the plan, and approve it")),
             (DesiredState::Planned | DesiredState::Applied, _, false) => {
-                steps.push(self.say("プランができるのを待ちます", "Wait for the plan"))
+                steps.push(self.say("プランができるのを待ちます", "Wait for the plan"));
             }
         }
         steps
