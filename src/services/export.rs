@@ -162,7 +162,7 @@ impl Services {
                 Problem { path: "file".into(), message, value: Some(clip(file, 80).into()), ..Problem::default() },
             ));
         }
-        let body = self.whole(&session, &design, input.what)?;
+        let body = self.whole(&session, &design, input.what).await?;
         let name = name_of(&design).to_owned();
         let mut export = Export {
             session_id: name.clone(),
@@ -193,9 +193,14 @@ impl Services {
         Ok(export)
     }
 
-    /// The whole of an export.
-    pub(super) fn whole(&self, session: &Session, design: &Design, what: What) -> Result<Body, Error> {
-        super::exporters::exported(self, session, design, what)
+    /// The whole of an export, made beside the threads that answer people: the picture of a large design takes a while.
+    pub(super) async fn whole(&self, session: &Session, design: &Design, what: What) -> Result<Body, Error> {
+        let (services, session, design, language) = (self.clone(), session.clone(), design.clone(), session.spec.language);
+        let made = tokio::task::spawn_blocking(move || super::exporters::exported(&services, &session, &design, what)).await;
+        made.unwrap_or_else(|error| {
+            tracing::error!(%error, what = what.as_str(), "an export could not be made");
+            Err(Error::new(Code::Internal, say(language, Text::Internal, &[]), say(language, Text::HintReport, &[])))
+        })
     }
 
     /// The design past the judge, or what stands in the way.

@@ -160,7 +160,7 @@ impl Services {
             Address::Export(name, what) => {
                 let session = self.session(&name).await?;
                 let design = self.design(&session).await?;
-                Ok(Resource { media_type: what.media_type().into(), body: self.whole(&session, &design, what)? })
+                Ok(Resource { media_type: what.media_type().into(), body: self.whole(&session, &design, what).await? })
             }
             Address::File(name, file) => {
                 let session = self.session(&name).await?;

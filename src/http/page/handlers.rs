@@ -228,7 +228,13 @@ pub(super) async fn diagram(State(page): Shared, Path(name): Path<String>, heade
         (Ok(session), Ok(design)) => (session, design),
         (Err(error), _) | (_, Err(error)) => return visitor.failed(&error),
     };
-    let Some(svg) = (page.parts.diagram)(&design, &session.spec.title, visitor.language) else {
+    let (draw, language) = (page.parts.diagram.clone(), visitor.language);
+    // beside the threads that answer people: the picture of a large design takes a while
+    let drawn = tokio::task::spawn_blocking(move || draw(&design, &session.spec.title, language)).await;
+    let Some(svg) = drawn.unwrap_or_else(|error| {
+        tracing::error!(%error, "a diagram could not be drawn");
+        None
+    }) else {
         return visitor.notice(StatusCode::NOT_FOUND, visitor.say().word(Word::NotFound));
     };
     let kind = HeaderValue::from_static("image/svg+xml; charset=utf-8");

@@ -42,12 +42,12 @@ pub fn svg(subject: &Subject<'_>) -> String {
     let chart = chart(subject);
     let titles = Titles::new(subject);
     let layout = layout(&chart, &titles);
-    let lines = connect(&chart, &layout, &titles);
+    let (lines, _) = connect(&chart, &layout, &titles);
     draw::draw(subject, &chart, &layout, &lines)
 }
 
-/// Routes every connection, short ones first, and places the words.
-fn connect<'a>(chart: &'a Chart, layout: &Layout<'_>, titles: &Titles<'_>) -> Vec<Line<'a>> {
+/// Routes every connection, short ones first, and places the words. Also says in how many steps.
+fn connect<'a>(chart: &'a Chart, layout: &Layout<'_>, titles: &Titles<'_>) -> (Vec<Line<'a>>, u64) {
     let cards: Vec<Rect> = layout.cards.iter().map(|card| card.rect).collect();
     let boxes: Vec<Rect> = layout.frames.iter().map(|frame| frame.rect).collect();
     let titles: Vec<Rect> = layout.frames.iter().map(|frame| titles.rect(frame)).collect();
@@ -74,7 +74,7 @@ fn connect<'a>(chart: &'a Chart, layout: &Layout<'_>, titles: &Titles<'_>) -> Ve
         line.label = labels::place(&words(&line.link.kinds), &line.points, &untouched, &sheet);
         taken.extend(line.label.as_ref().map(|label| label.rect));
     }
-    lines
+    (lines, router.steps())
 }
 
 /// Connection types as people read them.

@@ -19,6 +19,13 @@ const OFF: u32 = 1;
 /// Beyond so many lines a way is taken that is good and not the best: a reader no longer sees the difference, and would
 /// wait seconds for it.
 const MANY: usize = 100;
+/// Most states that are looked at for one line, and for all lines of a picture: several times what the largest tidy picture
+/// needs. Where a hundred lines end at one card there is no way beside the others, and looking for one through the whole
+/// raster would take a minute.
+const LINE_STEPS: u64 = 60_000;
+const PICTURE_STEPS: u64 = 3_000_000;
+/// As [`MANY`], for lines that run together anyway.
+const JOINED_HASTE: u32 = 4;
 /// Most ends of one line that are tried: a box has many points on its border.
 const MAX_PORTS: usize = 64;
 
@@ -56,7 +63,19 @@ pub struct Router {
     border: [Vec<bool>; 2],
     /// whether a line runs through a point: 0 horizontal, 1 vertical
     used: [Vec<bool>; 2],
+    /// [`SHARED`], or nothing for a line that may join others
+    shared: u32,
     search: Search,
+}
+
+/// How a search ended.
+enum Found {
+    /// the state in which the goal is reached
+    End(usize),
+    /// there is no way
+    Nothing,
+    /// not within the steps it may take
+    TooFar,
 }
 
 /// One end of a line.
@@ -94,6 +113,7 @@ impl Router {
             blocked: vec![false; cells],
             border: [vec![false; cells], vec![false; cells]],
             used: [vec![false; cells], vec![false; cells]],
+            shared: SHARED,
             search: Search { haste: if lines > MANY { 2 } else { 1 }, ..Search::default() },
         };
         for rect in cards.iter().chain(titles) {
@@ -164,7 +184,7 @@ impl Router {
         let (along, across) = if way.horizontal() { (0, 1) } else { (1, 0) };
         let mut cost = 0;
         if self.used[along][at] {
-            cost += SHARED;
+            cost += self.shared;
         }
         if self.used[across][at] {
             cost += CROSSING;
@@ -179,17 +199,40 @@ impl Router {
         if end.card { off * OFF } else { 0 }
     }
 
+    /// States looked at so far: what a picture cost.
+    pub fn steps(&self) -> u64 {
+        self.search.steps
+    }
+
     /// Draws one line: its corners from `from` to `to`, or None when there is no way (which the gaps between cards rule
-    /// out for cards).
+    /// out for cards). Where no way of its own is found within the steps a line may take, it joins others.
     pub fn route(&mut self, from: &End, to: &End) -> Option<Vec<Point>> {
         let mut search = std::mem::take(&mut self.search);
+        let most = search.steps + LINE_STEPS;
+        let found = match self.search(&mut search, from, to, most.min(PICTURE_STEPS)) {
+            Found::End(end) => Some(end),
+            Found::Nothing => None,
+            Found::TooFar => {
+                let alone = (self.shared, search.haste);
+                (self.shared, search.haste) = (0, JOINED_HASTE);
+                let joined = self.search(&mut search, from, to, u64::MAX);
+                (self.shared, search.haste) = alone;
+                if let Found::End(end) = joined { Some(end) } else { None }
+            }
+        };
+        let line = found.map(|end| self.finish(&search, end));
+        self.search = search;
+        line
+    }
+
+    fn search(&self, search: &mut Search, from: &End, to: &End, most: u64) -> Found {
         search.reset(self.blocked.len() * Way::ALL.len());
         for (column, row, way) in self.ports(to) {
             search.goals.insert(self.cell(column, row), way);
         }
         for (column, row, way) in self.ports(from) {
             let at = self.cell(column, row);
-            let shared = if self.used[0][at] || self.used[1][at] { SHARED } else { 0 };
+            let shared = if self.used[0][at] || self.used[1][at] { self.shared } else { 0 };
             let cost = shared + self.off_middle(from, (column, row), way);
             // a box may be left to the inside, too
             let ways: &[Way] = if from.card { &[way] } else { &Way::ALL };
@@ -197,15 +240,17 @@ impl Router {
                 search.reach(state(at, *way), NONE, cost, distance((self.xs[column], self.ys[row]), &to.rect));
             }
         }
-        let line = self.find(&mut search, to).map(|end| self.finish(&search, end));
-        self.search = search;
-        line
+        self.find(search, to, most)
     }
 
-    /// A*: the state in which the goal is reached the cheapest way.
-    fn find(&self, search: &mut Search, to: &End) -> Option<usize> {
+    /// A*: the state in which the goal is reached the cheapest way, if that takes no more than `most` steps in all.
+    fn find(&self, search: &mut Search, to: &End, most: u64) -> Found {
         let columns = self.xs.len();
         while let Some((cost, here)) = search.next() {
+            if search.steps >= most {
+                return Found::TooFar;
+            }
+            search.steps += 1;
             let (at, way) = (here / Way::ALL.len(), Way::ALL[here % Way::ALL.len()]);
             let (column, row) = (at % columns, at / columns);
             let first = search.came[here] == NONE;
@@ -213,7 +258,7 @@ impl Router {
                 && !first
                 && (!to.card || opposite(*out) == way)
             {
-                return Some(here);
+                return Found::End(here);
             }
             for next_way in Way::ALL {
                 let turn = next_way != way;
@@ -233,13 +278,13 @@ impl Router {
                 }
                 if turn {
                     // a corner on another line looks like a junction
-                    total += BEND + if self.used[0][at] || self.used[1][at] { SHARED } else { 0 };
+                    total += BEND + if self.used[0][at] || self.used[1][at] { self.shared } else { 0 };
                 }
                 let ahead = distance((self.xs[next_column], self.ys[next_row]), &to.rect);
                 search.reach(state(next, next_way), u32::try_from(here).unwrap_or(NONE), total, ahead);
             }
         }
-        None
+        Found::Nothing
     }
 
     /// Walks back, marks the points as used, and keeps the corners.
@@ -279,6 +324,8 @@ fn state(at: usize, way: Way) -> usize {
 /// What is known during one search; kept between searches for its memory.
 #[derive(Default)]
 struct Search {
+    /// states looked at so far, over all lines
+    steps: u64,
     /// how much what is ahead weighs: above 1 the first way that is found may be longer than the shortest
     haste: u32,
     /// least cost of each state so far

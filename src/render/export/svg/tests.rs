@@ -20,7 +20,7 @@ fn assert_tidy(scene: &Scene) -> (usize, usize) {
     let chart = chart(&subject);
     let titles = Titles::new(&subject);
     let layout = layout(&chart, &titles);
-    let lines = connect(&chart, &layout, &titles);
+    let (lines, _) = connect(&chart, &layout, &titles);
     assert_boxes(&layout);
     assert_cards(&layout);
     assert_eq!(lines.len(), chart.links.len(), "every connection has a line");
@@ -215,6 +215,18 @@ fn cluster() -> Scene {
     Scene::new("Cluster", Language::En, designs::spec(&json!({ "components": components, "connections": connections })))
 }
 
+fn star(secrets: usize) -> crate::api::DesignSpec {
+    let mut components = vec![json!({"id": "vault", "service_type": "vault"}), json!({"id": "key", "service_type": "key"})];
+    let mut connections = vec![json!({"source_id": "key", "target_id": "vault", "connection_type": "stored_in"})];
+    for number in 0..secrets {
+        let id = format!("s{number}");
+        components.push(json!({"id": id, "service_type": "secret"}));
+        connections.push(json!({"source_id": id, "target_id": "vault", "connection_type": "stored_in"}));
+        connections.push(json!({"source_id": id, "target_id": "key", "connection_type": "encrypted_with"}));
+    }
+    designs::spec(&json!({"components": components, "connections": connections}))
+}
+
 #[test]
 fn nothing_overlaps_at_19_components_and_every_line_has_its_words() {
     let scene = platform();
@@ -297,6 +309,24 @@ fn hostile_names_stay_text_in_their_cards() {
 fn the_largest_design_is_tidy() {
     let scene = Scene::new("Largest", Language::En, generated(200, 2, HOSTILE));
     assert_tidy(&scene);
+}
+
+/// Every secret of a large design stands in one vault and is encrypted with one key: there is no way for each line alone.
+#[test]
+fn a_hundred_lines_into_one_card_run_together_instead_of_searching_the_whole_picture() {
+    let scene = Scene::new("Secrets", Language::En, star(98));
+    let subject = scene.subject();
+    let chart = chart(&subject);
+    let titles = Titles::new(&subject);
+    let layout = layout(&chart, &titles);
+    let (lines, steps) = connect(&chart, &layout, &titles);
+    assert_eq!(lines.len(), 197, "every line has a way");
+    assert!(steps < 6_000_000, "{steps} steps; without a bound it was 34 millions");
+    let cards: Vec<Rect> = layout.cards.iter().map(|card| card.rect).collect();
+    for (line, stretch) in lines.iter().flat_map(|line| labels::stretches(&line.points).into_iter().map(move |stretch| (line, stretch))) {
+        assert!(cards.iter().all(|card| !stretch.grown(1).overlaps(&card.grown(-2))), "{line:?} runs over a card");
+    }
+    assert_xml(&svg(&subject));
 }
 
 #[test]
