@@ -22,7 +22,9 @@ impl Refusal<'_> {
             None => hold(format!("code (it is {code})"), true),
         }
         for path in texts(&self.0["paths"]) {
-            let there = problems.iter().any(|problem| problem["path"].as_str().is_some_and(|found| found.starts_with(path)));
+            // the file may say a member as the document does (`serviceType`) or as the tool does (`service_type`)
+            let asked = snake(path);
+            let there = problems.iter().any(|problem| problem["path"].as_str().is_some_and(|found| snake(found).starts_with(&asked)));
             hold(format!("problem at {path}"), there);
         }
         for word in texts(&self.0["allowed"]) {
@@ -30,5 +32,31 @@ impl Refusal<'_> {
             hold(format!("allowed value {word}"), problems.iter().any(allows));
         }
         if wrong.is_empty() { Ok(facts) } else { Err(wrong) }
+    }
+}
+
+/// A path with every member in snake_case; what stands in brackets is an id and stays.
+fn snake(path: &str) -> String {
+    let (mut told, mut inside) = (String::with_capacity(path.len()), false);
+    for c in path.chars() {
+        inside = (inside || c == '[') && c != ']';
+        if c.is_ascii_uppercase() && !inside {
+            told.push('_');
+            told.push(c.to_ascii_lowercase());
+        } else {
+            told.push(c);
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_the_same_in_either_spelling_and_an_id_is_not_respelled() {
+        assert_eq!(snake("components[dbMain].serviceType"), "components[dbMain].service_type");
+        assert_eq!(snake("connections[2].source_id"), "connections[2].source_id");
     }
 }

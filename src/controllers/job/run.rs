@@ -15,6 +15,7 @@ use super::super::gate::{self, Claim};
 use super::super::{Ctx, Error};
 use super::prepare::{Refusal, prepare, refuse};
 use crate::api::approval::{Refused, RefusedReason};
+use crate::api::design::{Diagnostic, Severity};
 use crate::api::terraformjob::{JobPhase, Owner};
 use crate::api::{Reason, TerraformJob, TerraformJobStatus, WhoActs};
 use crate::faults::{self, Mutant};
@@ -130,8 +131,29 @@ fn overdue(job: &TerraformJob, ended: TerraformJobStatus, limit: Duration) -> Te
     } else {
         (Reason::RetryScheduled, WhoActs::Retry, "it is tried again by itself; is the provider reachable?")
     };
-    let message = format!("it ran longer than {} s and was stopped; {next}", limit.as_secs());
-    TerraformJobStatus { phase: Some(JobPhase::Failed), reason: Some(reason), who_acts: Some(who), message: Some(message), ..ended }
+    let cause = format!("it ran longer than {} s and was stopped", limit.as_secs());
+    let message = format!("{cause}; {next}");
+    // Terraform only knows that it was stopped: why stands before what it says
+    let mut diagnostics = vec![Diagnostic {
+        severity: Severity::Error,
+        code: None,
+        summary: cause,
+        detail: String::new(),
+        address: None,
+        file: None,
+        line: None,
+        who_acts: who,
+        next_action: None,
+    }];
+    diagnostics.extend(ended.diagnostics);
+    TerraformJobStatus {
+        phase: Some(JobPhase::Failed),
+        reason: Some(reason),
+        who_acts: Some(who),
+        message: Some(message),
+        diagnostics,
+        ..ended
+    }
 }
 
 /// Writes events: the start at once, progress and states at most once per interval, the newest last.
