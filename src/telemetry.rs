@@ -5,7 +5,10 @@
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{Environment, LogFormat, Settings};
 
@@ -70,13 +73,33 @@ impl std::fmt::Display for Build {
     }
 }
 
+/// Whether a line may be written at all, whatever the filter says. Libraries quote what they were asked and answered, names
+/// and tokens included: of them is heard what they say at `info` and above, and of the MCP library, which quotes whatever a
+/// host sent wrongly, what it says at `error`.
+fn is_ours_or_grave(metadata: &tracing::Metadata<'_>) -> bool {
+    let of = |library: &str| metadata.target().split("::").next() == Some(library);
+    let most = match () {
+        () if of("galley") => tracing::Level::TRACE,
+        () if of("rmcp") => tracing::Level::ERROR,
+        () => tracing::Level::INFO,
+    };
+    *metadata.level() <= most
+}
+
 /// Installs the subscriber of this process. Once.
 pub fn init_logs(settings: &Settings, environment: &Environment) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|source| Error::Filter { filter: settings.log.clone(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = filter.and(filter_fn(is_ours_or_grave));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let installed = match settings.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal() && environment.allows_colour()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal() && environment.allows_colour());
+            tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
+        }
     };
     installed.map_err(|error| Error::Install { what: "the log subscriber", reason: error.to_string() })
 }

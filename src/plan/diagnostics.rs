@@ -19,11 +19,12 @@ const SUMMARY_LIMIT: usize = 512;
 /// Longest detail, in bytes: the provider's lines up to the request id fit.
 const DETAIL_LIMIT: usize = 2048;
 
-/// Reads the `diagnostic` member of an event.
-pub fn parse(value: &Value) -> Diagnostic {
-    let summary = value["summary"].as_str().unwrap_or_default();
-    let (first, rest) = summary.split_once('\n').unwrap_or((summary, ""));
-    let detail = value["detail"].as_str().unwrap_or_default();
+/// Reads the `diagnostic` member of an event. Secrets are taken out before the text is split and clipped: a part of one
+/// could not be told from other text.
+pub fn parse(value: &Value, secrets: &Redactor) -> Diagnostic {
+    let said = |member: &str| secrets.text(value[member].as_str().unwrap_or_default());
+    let (summary, detail) = (said("summary"), said("detail"));
+    let (first, rest) = summary.split_once('\n').unwrap_or((&summary, ""));
     let detail = [rest.trim(), detail.trim()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let file = text(&value["range"]["filename"]).map(|file| file.rsplit('/').next().unwrap_or_default().to_owned());
@@ -56,11 +57,6 @@ pub fn own(summary: &str, detail: &str, who_acts: WhoActs, next_action: &str) ->
         who_acts,
         next_action: Some(next_action.to_owned()),
     }
-}
-
-/// A copy without the known secrets.
-pub fn redacted(diagnostic: &Diagnostic, redactor: &Redactor) -> Diagnostic {
-    Diagnostic { summary: redactor.text(&diagnostic.summary), detail: redactor.text(&diagnostic.detail), ..diagnostic.clone() }
 }
 
 /// Who acts after a run with these diagnostics: a person as soon as one error needs a person; nobody when there is none.

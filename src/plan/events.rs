@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::diagnostics;
+use super::mask::Redactor;
 use crate::api::condition::clip;
 use crate::api::design::{ChangeAction, Diagnostic};
 
@@ -114,25 +115,29 @@ impl Operation {
     }
 }
 
-/// Reads one line, without its newline.
-pub fn parse_line(line: &str) -> Line {
+/// Reads one line, without its newline. Secrets are taken out of what is said before it is clipped: the half of one that a
+/// clip leaves could not be told from other text.
+pub fn parse_line(line: &str, secrets: &Redactor) -> Line {
     match serde_json::from_str::<Value>(line) {
-        Ok(value) if value.is_object() => of_json(&value),
-        _ => Line { time: String::new(), level: "info".into(), message: clip(line, MESSAGE_LIMIT), address: None, event: Event::Other },
+        Ok(value) if value.is_object() => of_json(&value, secrets),
+        _ => {
+            let message = clip(&secrets.text(line), MESSAGE_LIMIT);
+            Line { time: String::new(), level: "info".into(), message, address: None, event: Event::Other }
+        }
     }
 }
 
-fn of_json(value: &Value) -> Line {
+fn of_json(value: &Value, secrets: &Redactor) -> Line {
     let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    let event = event_of(value);
+    let event = event_of(value, secrets);
     let address = match &event {
         Event::Diagnostic(diagnostic) => diagnostic.address.clone(),
         _ => value["hook"]["resource"]["addr"].as_str().or(value["change"]["resource"]["addr"].as_str()).map(str::to_owned),
     };
-    Line { time: text("@timestamp"), level: text("@level"), message: clip(&text("@message"), MESSAGE_LIMIT), address, event }
+    Line { time: text("@timestamp"), level: text("@level"), message: clip(&secrets.text(&text("@message")), MESSAGE_LIMIT), address, event }
 }
 
-fn event_of(value: &Value) -> Event {
+fn event_of(value: &Value, secrets: &Redactor) -> Event {
     let hook = &value["hook"];
     let address = hook["resource"]["addr"].as_str().unwrap_or_default().to_owned();
     let operation = hook["action"].as_str().and_then(Operation::parse);
@@ -147,7 +152,7 @@ fn event_of(value: &Value) -> Event {
         ("apply_complete", Some(operation)) => Event::Complete { address, operation, id },
         ("apply_errored", Some(operation)) => Event::Errored { address, operation },
         ("refresh_complete", _) => Event::Refreshed { address },
-        ("diagnostic", _) => Event::Diagnostic(Box::new(diagnostics::parse(&value["diagnostic"]))),
+        ("diagnostic", _) => Event::Diagnostic(Box::new(diagnostics::parse(&value["diagnostic"], secrets))),
         _ => Event::Other,
     }
 }

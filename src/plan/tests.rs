@@ -6,6 +6,7 @@ use std::io::Read;
 use serde_json::{Value, json};
 
 use super::events::{Event, parse_line};
+use super::mask::Redactor;
 use super::*;
 use crate::api::WhoActs;
 use crate::api::design::Severity;
@@ -161,7 +162,7 @@ fn addresses_outputs_and_leftovers_of_a_state_are_read_exactly() {
 }
 
 fn events(name: &str) -> Vec<Event> {
-    String::from_utf8(fixture(name)).unwrap().lines().map(|line| parse_line(line).event).collect()
+    String::from_utf8(fixture(name)).unwrap().lines().map(|line| parse_line(line, &Redactor::default()).event).collect()
 }
 
 #[test]
@@ -228,15 +229,15 @@ fn errors_say_who_acts_next() {
         ("12-monkeys, a film", Stalled, "not a code"),
     ];
     for (summary, expected, reason) in table {
-        let found = diagnostics::parse(&json!({"severity": "error", "summary": summary}));
+        let found = diagnostics::parse(&json!({"severity": "error", "summary": summary}), &Redactor::default());
         assert_eq!(found.who_acts, expected, "{summary}: {reason}");
         assert!(found.next_action.is_some_and(|text| text.ends_with('.')), "{summary}");
     }
     let both = ["429-TooManyRequests, x", "400-LimitExceeded, x"]
-        .map(|summary| diagnostics::parse(&json!({"severity": "error", "summary": summary})));
+        .map(|summary| diagnostics::parse(&json!({"severity": "error", "summary": summary}), &Redactor::default()));
     assert_eq!(diagnostics::who_acts(&both), Some(Stalled), "one that needs a person is enough");
     assert_eq!(diagnostics::who_acts(&both[..1]), Some(Retry));
-    assert_eq!(diagnostics::who_acts(&[diagnostics::parse(&json!({"severity": "warning", "summary": "x"}))]), None);
+    assert_eq!(diagnostics::who_acts(&[diagnostics::parse(&json!({"severity": "warning", "summary": "x"}), &Redactor::default())]), None);
 }
 
 #[test]
@@ -319,4 +320,20 @@ fn the_structural_diff_expects_what_terraform_would_do() {
     let nothing = structural_diff(&[], Some(&state), force_new);
     assert_eq!(nothing.counts, Counts { delete: 6, ..Counts::default() });
     assert_eq!(structural_diff(&[rendered("t.a", json!({}), &[])], None, force_new).counts.create, 1);
+}
+
+#[test]
+fn wherever_a_text_is_clipped_no_part_of_a_secret_is_left() {
+    let secret = "https://user:0123456789abcdef@db.example.com\nsecond-line-4567";
+    let redactor = Redactor::new([secret]);
+    for before in (440..530).chain(1980..2060) {
+        let long = format!("{}{secret} and more", "x".repeat(before));
+        let line = json!({"@message": long, "@level": "error", "type": "diagnostic",
+            "diagnostic": {"severity": "error", "summary": long, "detail": long}});
+        for text in [line.to_string(), long] {
+            let said = parse_line(&text, &redactor);
+            let said = format!("{} {:?}", said.message, said.event);
+            assert!(!said.contains("http") && !said.contains("0123") && !said.contains("second"), "{before}: {said}");
+        }
+    }
 }

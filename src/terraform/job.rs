@@ -238,8 +238,9 @@ impl Job<'_> {
 
     async fn take(&mut self, written: Written, reads_events: bool) {
         match written {
-            Written::Out(line) if reads_events => self.take_line(parse_line(&line)).await,
+            Written::Out(line) if reads_events => self.take_line(parse_line(&line, self.log.redactor())).await,
             Written::Err(text) => {
+                let text = self.log.redactor().text(&text);
                 self.note("warn", &clip(&text, 2048));
                 if self.stderr.len() == STDERR_LINES {
                     self.stderr.remove(0);
@@ -254,7 +255,7 @@ impl Job<'_> {
         self.tracker.observe(&line.event);
         match &line.event {
             Event::Refreshed { .. } => self.refreshed += 1,
-            Event::Diagnostic(diagnostic) => self.keep(diagnostics::redacted(diagnostic, self.log.redactor())),
+            Event::Diagnostic(diagnostic) => self.keep((**diagnostic).clone()),
             Event::Version(_) | Event::PlannedChange { .. } | Event::Drift { .. } => {}
             Event::Start { .. } | Event::Progress { .. } | Event::Complete { .. } | Event::Errored { .. } | Event::Other => {}
         }
@@ -327,7 +328,7 @@ impl Job<'_> {
     /// Errors of the run; when terraform failed without any, what it wrote to standard error.
     pub fn explained(&mut self) -> Vec<Diagnostic> {
         if !self.has_error() {
-            let text = self.log.redactor().text(&self.stderr.join("\n"));
+            let text = self.stderr.join("\n");
             let (who_acts, next_action) = diagnostics::classify(None, &text, "");
             let summary = if text.trim().is_empty() { "terraform ended without saying why" } else { "terraform failed" };
             self.diagnostics.push(diagnostics::own(summary, &text, who_acts, &next_action));

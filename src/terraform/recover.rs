@@ -14,6 +14,7 @@ use crate::api::terraformjob::{Action, Owner};
 use crate::blobs::{BlobKey, JobBlob};
 use crate::faults::{self, Mutant};
 use crate::plan::events::parse_line;
+use crate::plan::mask::Redactor;
 use crate::plan::outcome::Ended;
 use crate::plan::{PlanView, Tracker};
 use crate::process::{self, Signal};
@@ -157,9 +158,10 @@ fn stop(pid: u32, start_time: u64, signal: Signal, group: bool) -> Result<(), Er
 
 fn read_events(path: &Path, tracker: &mut Tracker) -> std::io::Result<()> {
     let mut reader = std::io::BufReader::new(std::fs::File::open(path)?);
-    let mut line = Vec::new();
+    // only what happened is read here, and nothing of what was said is kept
+    let (mut line, nothing) = (Vec::new(), Redactor::default());
     while reader.read_until(b'\n', &mut line)? > 0 {
-        tracker.observe(&parse_line(String::from_utf8_lossy(&line).trim_end()).event);
+        tracker.observe(&parse_line(String::from_utf8_lossy(&line).trim_end(), &nothing).event);
         line.clear();
     }
     Ok(())

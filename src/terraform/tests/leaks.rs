@@ -79,7 +79,7 @@ fn ten_thousand_secrets_come_out_of_no_path_that_speaks() {
             let (encoded, safe) = (STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret));
             log.push("t", "info", &format!("plain {secret} quoted {quoted} encoded {encoded} and {safe}"), Some("oci_x.y"));
             let said = json!({"severity": "error", "summary": format!("400-InvalidParameter, {secret} is wrong"), "detail": format!("Suggestion: {quoted}")});
-            spoken.push_str(&format!("{:?}\n", diagnostics::redacted(&diagnostics::parse(&said), &redactor)));
+            spoken.push_str(&format!("{:?}\n", diagnostics::parse(&said, &redactor)));
             let value = json!({"admin_password": secret, "hidden": secret, "list": [secret]});
             spoken.push_str(&masked(&value, &json!({"hidden": true, "list": [true]}), &Value::Null).to_string());
         }

@@ -18,7 +18,7 @@ fn check(input: &[u8]) {
     let plan = PlanView::parse_with_files(input, &files);
     let mut tracker = Tracker::new(plan.as_ref().map(PlanView::planned).unwrap_or_default());
     for line in String::from_utf8_lossy(input).lines().take(500) {
-        let line = events::parse_line(line);
+        let line = events::parse_line(line, &Redactor::default());
         assert!(line.message.len() <= 4_096, "a message of {} bytes", line.message.len());
         tracker.observe(&line.event);
     }

@@ -3,7 +3,7 @@
 //! the ports on them), so that the work grows with the number of gaps and not with the number of pixels. Deterministic.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap};
 
 use super::layout::PITCH;
 use super::rect::{Point, Rect};
@@ -23,7 +23,7 @@ const MANY: usize = 100;
 /// needs. Where a hundred lines end at one card there is no way beside the others, and looking for one through the whole
 /// raster would take a minute.
 const LINE_STEPS: u64 = 60_000;
-const PICTURE_STEPS: u64 = 3_000_000;
+const PICTURE_STEPS: u64 = 2_000_000;
 /// As [`MANY`], for lines that run together anyway.
 const JOINED_HASTE: u32 = 4;
 /// Most ends of one line that are tried: a box has many points on its border.
@@ -228,7 +228,7 @@ impl Router {
     fn search(&self, search: &mut Search, from: &End, to: &End, most: u64) -> Found {
         search.reset(self.blocked.len() * Way::ALL.len());
         for (column, row, way) in self.ports(to) {
-            search.goals.insert(self.cell(column, row), way);
+            search.goals[self.cell(column, row)] = Some(way);
         }
         for (column, row, way) in self.ports(from) {
             let at = self.cell(column, row);
@@ -254,9 +254,9 @@ impl Router {
             let (at, way) = (here / Way::ALL.len(), Way::ALL[here % Way::ALL.len()]);
             let (column, row) = (at % columns, at / columns);
             let first = search.came[here] == NONE;
-            if let Some(out) = search.goals.get(&at)
+            if let Some(out) = search.goals[at]
                 && !first
-                && (!to.card || opposite(*out) == way)
+                && (!to.card || opposite(out) == way)
             {
                 return Found::End(here);
             }
@@ -267,7 +267,7 @@ impl Router {
                 }
                 let Some((next_column, next_row)) = self.step(column, row, next_way) else { continue };
                 let next = self.cell(next_column, next_row);
-                let arrives = search.goals.get(&next).is_some_and(|out| !to.card || opposite(*out) == next_way);
+                let arrives = search.goals[next].is_some_and(|out| !to.card || opposite(out) == next_way);
                 let along = usize::from(!next_way.horizontal());
                 if self.blocked[next] && !arrives || self.border[along][at] && self.border[along][next] {
                     continue;
@@ -333,7 +333,7 @@ struct Search {
     /// the state before it
     came: Vec<u32>,
     /// where the line may end, with the way that leads out of there
-    goals: BTreeMap<usize, Way>,
+    goals: Vec<Option<Way>>,
     /// lower bound of the whole line, what is still ahead of it, cost so far, state
     open: BinaryHeap<Reverse<(u32, u32, u32, usize)>>,
 }
@@ -345,6 +345,7 @@ impl Search {
         self.came.clear();
         self.came.resize(states, NONE);
         self.goals.clear();
+        self.goals.resize(states / Way::ALL.len(), None);
         self.open.clear();
     }
 
