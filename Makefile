@@ -61,6 +61,7 @@ lint-code:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --lib --bins -- -D warnings -D clippy::unwrap_used -D clippy::panic -D clippy::disallowed_methods
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --features faults --test crash -- -D warnings
 	@tools/fetch.sh cargo-deny
 	@tools/deny.sh
 

@@ -60,7 +60,7 @@ fn hurry(seed: u64) -> Vec<Wish> {
     let some = |random: &mut Random| -> Vec<Value> {
         let mut some = vec![];
         for number in 1..=3 {
-            if number == 1 || random.next() % 3 > 0 {
+            if number == 1 || !random.next().is_multiple_of(3) {
                 some.push(bucket(number, &format!("data-{}-{number}", ["lake", "pond"][random.next() % 2])));
             }
         }
