@@ -78,7 +78,14 @@ pub async fn edited(world: &World, done: &Done, end: Instant) {
 /// The job that a design waits for.
 async fn until_job(world: &World, name: &str) -> String {
     let design = world.until(name, "a job", |design| design.status.as_ref().is_some_and(|status| status.active_job.is_some())).await;
-    design.status.and_then(|status| status.active_job).expect("a job")
+    let job = design.status.and_then(|status| status.active_job).expect("a job");
+    // the status names a job before it is made: a crash in between finds it by its name
+    let started = Instant::now();
+    while world.jobs().get_opt(&job).await.expect("jobs").is_none() {
+        assert!(started.elapsed() < crate::server::PATIENCE, "{job} is not made");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    job
 }
 
 async fn until_ended(world: &World, job: &str) -> JobPhase {

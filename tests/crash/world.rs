@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use galley::faults;
@@ -308,10 +308,18 @@ impl World {
     }
 }
 
-/// The program under test: the one built with this harness, or the copy that `GALLEY_CRASH_BINARY` names.
+/// The program under test: the one built with this harness, or the one that `GALLEY_CRASH_BINARY` names.
 pub fn binary() -> PathBuf {
-    std::env::var_os("GALLEY_CRASH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_galley").into(), PathBuf::from)
+    std::env::var_os("GALLEY_CRASH_BINARY").map_or_else(|| OWN.clone(), PathBuf::from)
 }
+
+/// A name of its own for the program: a build beside a long run gives cargo's name to one without fault points.
+static OWN: LazyLock<PathBuf> = LazyLock::new(|| {
+    let (built, own) = (PathBuf::from(env!("CARGO_BIN_EXE_galley")), PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("galley-with-faults"));
+    let _ = std::fs::remove_file(&own);
+    std::fs::hard_link(&built, &own).or_else(|_| std::fs::copy(&built, &own).map(drop)).expect("the program under test");
+    own
+});
 
 /// The real one.
 pub fn terraform() -> Option<PathBuf> {
