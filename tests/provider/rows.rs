@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use galley::api::design::{DesignSpec, Target};
+use galley::api::design::{Component, DesignSpec, Target};
 use galley::api::session::Language;
 use galley::catalog::service::Service;
 use galley::render::{RenderContext, Rendered, render};
@@ -42,8 +42,9 @@ fn oci(mut spec: DesignSpec, rules: &Rules, session: &str) -> Result<Rendered, S
     session.clone_into(&mut spec.session_ref);
     spec.region.get_or_insert_with(|| "us-ashburn-1".to_owned());
     // What a person must say for a real tenancy: the value that serves the simulated cloud is well-formed.
-    let types: Vec<&str> = spec.components.iter().map(|component| component.service_type.as_str()).collect();
-    let asked = CATALOG.services().filter(|service| types.contains(&service.service_type.as_str())).flat_map(|service| &service.variables);
+    let named = |component: &Component| CATALOG.named(&component.service_type).unwrap_or_default().to_owned();
+    let types: Vec<String> = spec.components.iter().map(named).collect();
+    let asked = CATALOG.services().filter(|service| types.contains(&service.service_type)).flat_map(|service| &service.variables);
     let given: Vec<(String, String)> = asked.filter(|v| v.placeholder).filter_map(|v| Some((v.name.clone(), v.default.clone()?))).collect();
     for (name, value) in given {
         spec.variables.entry(name).or_insert(value);
@@ -127,7 +128,8 @@ pub fn files() -> Vec<Example> {
     let mut seen: Vec<Value> = Vec::new();
     let mut examples = Vec::new();
     for (name, document) in folder("tests/designs").into_iter().chain(folder("demo")) {
-        if !seen.contains(&document) {
+        // one that has to be refused has no files
+        if !seen.contains(&document) && document["expect"]["must_be_refused"].is_null() {
             let rendered = oci(designs::spec(&document), &rules, "s-file").unwrap_or_else(|why| panic!("{name}: {why}"));
             examples.push(Example { kind: name.clone(), name, rendered });
             seen.push(document);
@@ -162,6 +164,7 @@ pub fn whole_designs() -> Vec<Example> {
 /// How many designs there are, without rendering one.
 pub fn count_designs() -> usize {
     let mut files: Vec<Value> = folder("tests/designs").into_values().chain(folder("demo").into_values()).collect();
+    files.retain(|file| file["expect"]["must_be_refused"].is_null());
     files.sort_by_key(Value::to_string);
     files.dedup();
     files.len() + Rules::shipped().definitions().count() + 2
