@@ -20,6 +20,8 @@ export RUSTFLAGS="--cfg fuzzing --cfg fuzzing_libfuzzer -Cpasses=sancov-module
  -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
  -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
 RUSTFLAGS="${RUSTFLAGS//$'\n'/}"
+# cargo builds the program beside its tests, and only the test is linked with libFuzzer; the program is never run.
+RUSTFLAGS+=" -Clink-arg=-Wl,--warn-unresolved-symbols"
 
 # With --target, build scripts and macros stay as they are.
 build() {
