@@ -93,7 +93,8 @@ pub async fn ends_without_a_word(base: &Base) -> std::io::Result<Blown> {
         "cp terraform.tfstate ../before\n\"$real\" \"$@\" > /dev/null\ncat ../before > terraform.tfstate\nrm ../before terraform.tfstate.backup\nexit 1",
     )?;
     let (mut bad, phases) = through(&mut world, base, Action::Apply).await;
-    if phases.iter().filter(|phase| **phase == JobPhase::Succeeded).count() > 1 {
+    // every other apply ends well: the one before, and the one that takes over what was found and in no state
+    if phases.iter().all(|phase| *phase == JobPhase::Succeeded) {
         bad.push(format!("it is called a success: {phases:?}"));
     }
     Ok(Blown::Through(bad))
