@@ -26,7 +26,7 @@ RUSTFLAGS+=" -Clink-arg=-Wl,--warn-unresolved-symbols"
 # With --target, build scripts and macros stay as they are.
 build() {
     cargo test --locked --quiet --profile fuzz --target "$triple" --target-dir target/fuzz-build --test fuzz --no-run --message-format json |
-        sed -n 's/.*"executable":"\([^"]*\/fuzz-[^"]*\)".*/\1/p'
+        sed -n 's/.*"executable":"\([^"]*\/deps\/fuzz-[^"]*\)".*/\1/p'
 }
 
 # `name test`, one line each: bolero itself says where a test keeps its inputs.
@@ -90,7 +90,12 @@ minimise() {
 
 what=run seconds="${1:?usage: tools/fuzz.sh SECONDS [NAME…] | --minimise [NAME…]}"
 shift
-if [[ "$seconds" == --minimise ]]; then what=minimise; fi
+if [[ "$seconds" == --minimise ]]; then
+    what=minimise
+elif [[ ! "$seconds" =~ ^[1-9][0-9]*$ ]]; then
+    echo "tools/fuzz.sh: $seconds is no number of seconds; usage: tools/fuzz.sh SECONDS [NAME…] | --minimise [NAME…]" >&2
+    exit 2
+fi
 mkdir -p "$out"
 binary="$(build)"
 [[ -x "$binary" ]] || { echo "tools/fuzz.sh: the target was not built" >&2; exit 1; }

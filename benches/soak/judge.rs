@@ -74,8 +74,12 @@ pub fn judge(world: &World, done: &Done, samples: &[Sample], broken: usize) -> b
     };
     let most = samples.iter().map(|sample| sample.tree).fold(0.0, f64::max);
     line("memory of the tree at the most", most <= LIMIT_MIB, format!("{most:.0} MiB, bar {LIMIT_MIB:.0}"));
+    let tenths = samples.chunks(samples.len().div_ceil(10));
+    let course: Vec<String> =
+        tenths.map(|tenth| format!("{:.0}", tenth.iter().map(|s| s.server).sum::<f64>() / tenth.len() as f64)).collect();
     let (before, after) = (third(samples, 1, |sample| sample.server), third(samples, 2, |sample| sample.server));
     line("memory of the server, middle → last third", after <= before * GROWTH + SLACK_MIB, format!("{before:.0} → {after:.0} MiB"));
+    println!("  tenth by tenth: {} MiB", course.join(" "));
     let counts: [(&str, fn(&Sample) -> usize, f64); 3] = [
         ("open files, middle → last third", |sample| sample.files, 8.0),
         // the pool for blocking work grows and shrinks by tens

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::api::design::{Finding, Severity};
 use crate::api::session::Language;
 
+/// Characters of a path: an id and a key of the longest that are allowed, twice over.
+pub(super) const MAX_PATH: usize = 400;
+
 /// A text in both languages, chosen at once.
 #[derive(Debug, Clone)]
 pub struct Both {
@@ -66,7 +69,8 @@ impl Findings {
     }
     fn draft(&mut self, severity: Severity, rule: &str, path: impl Into<String>, message: Both) -> Draft<'_> {
         let message = message.get(self.language);
-        let finding = Finding { rule: rule.to_owned(), severity, path: path.into(), message, recommendation: None, allowed: Vec::new() };
+        let path = one_line(&path.into(), MAX_PATH);
+        let finding = Finding { rule: rule.to_owned(), severity, path, message, recommendation: None, allowed: Vec::new() };
         Draft { findings: self, finding }
     }
 }
@@ -132,11 +136,17 @@ fn edits(a: &str, b: &str) -> usize {
 
 /// User text in a message: bounded, and without line breaks or control characters that could fake another message.
 pub fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(80).is_some() {
+    format!("`{}`", one_line(text, 80))
+}
+
+/// Text of people as one line of at most `most` characters. A path holds the id as it was written, also when that is why
+/// the design is refused.
+pub(super) fn one_line(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
-    format!("`{shown}`")
+    shown
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::session::Language;
 use crate::render::tests::{RULES, judge, spec};
+use crate::validator::finding::MAX_PATH;
 
 fn components(extra: Value) -> Value {
     let mut all = vec![
@@ -167,6 +168,23 @@ fn every_wrong_component_is_one_finding_with_path_and_what_is_allowed() {
         let finding = found(&findings, rule, path);
         assert!(finding.recommendation.as_deref().unwrap_or_default().contains(advice), "{rule}: {finding:?}");
         assert!(findings.windows(2).all(|pair| pair[0].severity <= pair[1].severity), "errors first");
+    }
+}
+
+#[test]
+fn a_path_is_one_bounded_line_whatever_an_id_holds() {
+    for id in ["a\r\nb", "\u{1b}[2J", &"x".repeat(9_000)] {
+        let extra = json!([
+            {"id": id, "service_type": "loadbalancer", "config": {"listener_prt": 80}},
+        ]);
+        let findings = findings(&components(extra), json!([]));
+        for rule in ["structure.id", "structure.no-backend", "config.unknown-key"] {
+            assert!(findings.iter().any(|finding| finding.rule == rule), "no {rule}: {findings:#?}");
+        }
+        for finding in &findings {
+            let (letters, controls) = (finding.path.chars().count(), finding.path.chars().any(char::is_control));
+            assert!(letters <= MAX_PATH + 1 && !controls, "{finding:?}");
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::input::{Case, Input};
 use super::{Judging, Rule, Shelf, text};
 use crate::api::design::Finding;
 use crate::api::session::Language;
-use crate::validator::finding::{Findings, both};
+use crate::validator::finding::{Findings, MAX_PATH, both, one_line};
 
 /// What the rules say of a design.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,7 +143,7 @@ fn finding(rule: &Rule, scope: &Context<'_>, on: On<'_>, language: Language) -> 
     Finding {
         rule: definition.id.clone(),
         severity: definition.severity,
-        path: on.path(definition.at.as_deref()),
+        path: one_line(&on.path(definition.at.as_deref()), MAX_PATH),
         message: text::fill(definition.message.get(language), &values),
         recommendation: Some(text::fill(definition.recommendation.get(language), &values)),
         allowed,
