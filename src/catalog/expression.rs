@@ -6,13 +6,14 @@ use hcl::expr::{Expression, FuncCall, ObjectKey, Operation, TraversalOperator};
 
 use super::functions::PURE;
 use super::mapping::{Expr, Ordered};
+use super::nesting;
 
 /// Deepest nesting of brackets. The parser recurses, and nothing that people read is deeper.
 const MAX_DEPTH: usize = 40;
 /// Most conditions in one text: a chain of them recurses without a bracket.
 const MAX_CONDITIONS: usize = 200;
 
-/// Whether reading a text would recurse so deeply that the stack might end. Asked of every HCL that a person wrote, before
+/// Whether reading a text would recurse so deeply that the stack might end, or take for ever. Asked of every HCL that a person wrote, before
 /// it is read.
 pub fn nests_too_deeply(text: &str) -> bool {
     let mut depth = 0usize;
@@ -27,7 +28,10 @@ pub fn nests_too_deeply(text: &str) -> bool {
         }
     }
     // Chains of these recurse too.
-    text.contains("!!!!") || text.contains("----") || text.chars().filter(|c| *c == '?').count() > MAX_CONDITIONS
+    nesting::chains_too_deeply(text)
+        || text.contains("!!!!")
+        || text.contains("----")
+        || text.chars().filter(|c| *c == '?').count() > MAX_CONDITIONS
 }
 
 /// What is wrong with an expression of a service file: syntax, a name without a value, a value without a name.

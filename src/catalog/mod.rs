@@ -11,6 +11,7 @@ mod check;
 mod ends;
 pub mod expression;
 mod keys;
+mod nesting;
 pub mod functions;
 pub mod mapping;
 pub mod overlay;

@@ -14,6 +14,18 @@ pub struct Fault {
 /// Longest message in characters: the library quotes what it could not use.
 const MAX_MESSAGE: usize = 400;
 
+/// Longest message of a check in characters: it quotes what the file says, and lists what is allowed.
+const MAX_CHECK: usize = 2_000;
+
+/// What a check says of a file, as one bounded line: what it quotes may be as long as the file.
+pub fn told(message: &str) -> String {
+    let mut told: String = message.chars().take(MAX_CHECK).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if message.chars().nth(MAX_CHECK).is_some() {
+        told.push('…');
+    }
+    told
+}
+
 /// Reads a document twice: as a plain value, which refuses keys that stand twice anywhere, and typed from the text, so that
 /// errors carry a place.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
@@ -80,6 +92,17 @@ mod tests {
     #[expect(dead_code, reason = "only errors are looked at")]
     struct Inner {
         id: String,
+    }
+
+    #[test]
+    fn what_a_check_quotes_is_one_bounded_line() {
+        let rows = [
+            ("`a\r\nb` is no key".to_owned(), "`a  b` is no key".to_owned(), "two lines of a log"),
+            ("語".repeat(9_000), format!("{}…", "語".repeat(MAX_CHECK)), "as long as the file"),
+        ];
+        for (message, expected, reason) in rows {
+            assert_eq!(told(&message), expected, "{reason}");
+        }
     }
 
     #[test]

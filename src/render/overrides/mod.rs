@@ -120,16 +120,14 @@ fn judge(body: &Body) -> Vec<Refusal> {
 
 fn top(block: &Block, refusals: &mut Vec<Refusal>) {
     let labels: Vec<&str> = block.labels().iter().map(|label| label.as_str()).collect();
+    // No type of the provider has an argument of this name, and of a local value it is only the name.
+    if block.identifier() != "locals" && block.body().attributes().any(|a| a.key() == "ephemeral") {
+        refusals.push(("files.block", both("ephemeral は使えません", "ephemeral cannot be used")));
+    }
     match (block.identifier(), labels.as_slice()) {
         ("resource", [kind, _]) => provider_type(Mode::Managed, kind, block, refusals),
         ("data", [kind, _]) => provider_type(Mode::Data, kind, block, refusals),
-        ("variable", [_]) | ("output", [_]) => {
-            if block.body().attributes().any(|a| a.key() == "ephemeral") {
-                refusals.push(("files.block", both("ephemeral は使えません", "ephemeral cannot be used")));
-            }
-            inside(block.body(), refusals);
-        }
-        ("locals", []) => inside(block.body(), refusals),
+        ("variable", [_]) | ("output", [_]) | ("locals", []) => inside(block.body(), refusals),
         (keyword, _) => {
             let shown = quoted(keyword);
             refusals.push(("files.block", both(format!("ブロック {shown} は使えません"), format!("block {shown} cannot be used"))));

@@ -57,6 +57,7 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     ("a.tf", "check \"c\" {\n  assert {\n    condition = true\n    error_message = \"x\"\n  }\n}", "files.block", "not on the list"),
     ("a.tf", "ephemeral \"oci_x\" \"y\" {}", "files.block", "not in Terraform 1.5"),
     ("a.tf", "variable \"v\" {\n  ephemeral = true\n}", "files.block", "not in Terraform 1.5"),
+    ("a.tf", "data \"oci_core_vcn\" \"v\" {\n  ephemeral = 0\n}", "files.block", "nor an argument of any type"),
     ("a.tf", "output \"o\" {\n  value = file(\"/etc/hostname\")\n}", "files.function", "reads the server's disk"),
     ("a.tf", "output \"o\" {\n  value = \"x ${file(\"/etc/passwd\")} y\"\n}", "files.function", "the same in a template"),
     (

@@ -90,7 +90,7 @@ pub(super) fn shelf(files: &[(&str, &str)]) -> Result<Shelf, Error> {
             return Err(Error::Check {
                 file: rule.file.to_string(),
                 line: last_line(of(files, &rule.file), id),
-                rule: id.clone(),
+                rule: yaml::told(id),
                 message,
             });
         }
@@ -134,8 +134,8 @@ pub(super) fn check(shelf: &Shelf, files: &[(&str, &str)], catalog: &Catalog) ->
         one(rule, shelf, catalog).map_err(|(member, message)| Error::Check {
             file: rule.file.to_string(),
             line: line(of(files, &rule.file), &rule.definition.id, member),
-            rule: rule.definition.id.clone(),
-            message,
+            rule: yaml::told(&rule.definition.id),
+            message: yaml::told(&message),
         })?;
     }
     Ok(())
