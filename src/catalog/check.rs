@@ -80,9 +80,23 @@ struct Check<'a> {
     patterns: &'a mut BTreeMap<String, Regex>,
 }
 
+fn is_plain_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+    name.len() <= 63 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(fits)
+}
+
 /// Checks a service; its patterns are compiled into `patterns`, each once.
 pub(super) fn service(file: &str, text: &str, service: &Service, patterns: &mut BTreeMap<String, Regex>) -> Result<(), Error> {
     let mut check = Check { file, text, service, used: BTreeSet::new(), patterns };
+    for (member, name) in [("type", &service.service_type), ("tier", &service.tier)] {
+        // the one is part of names and addresses, the other the name of a file beside Terraform
+        if !is_plain_name(name) {
+            return check.fail(
+                &[member],
+                format!("{member} `{name}` is no name: a letter, then letters, digits, _ and -, at most 63 in all, lower case"),
+            );
+        }
+    }
     for (name, key) in service.config.iter() {
         check.key(name, key)?;
     }

@@ -23,8 +23,23 @@ use crate::catalog::expression;
 use crate::validator::finding::{Both, Findings, both, quoted};
 
 /// Files that Galley writes itself; further ones are named after tiers.
-const GENERATED: &[&str] =
-    &["main", "variables", "outputs", "network", "compute", "database", "storage", "edge", "functions", "integration", "oke"];
+const GENERATED: &[&str] = &[
+    "main",
+    "variables",
+    "outputs",
+    "network",
+    "compute",
+    "containers",
+    "database",
+    "storage",
+    "edge",
+    "functions",
+    "iam",
+    "integration",
+    "observability",
+    "oke",
+    "security",
+];
 
 /// Arguments by which the provider would read a file of the server (schema of provider 8.28.0): the type, empty for every
 /// type, and the name.
@@ -120,9 +135,13 @@ fn judge(body: &Body) -> Vec<Refusal> {
 
 fn top(block: &Block, refusals: &mut Vec<Refusal>) {
     let labels: Vec<&str> = block.labels().iter().map(|label| label.as_str()).collect();
-    // No type of the provider has an argument of this name, and of a local value it is only the name.
-    if block.identifier() != "locals" && block.body().attributes().any(|a| a.key() == "ephemeral") {
-        refusals.push(("files.block", both("ephemeral は使えません", "ephemeral cannot be used")));
+    // No type of the provider has an argument of these names, and of a local value it is only the name.
+    for attribute in block.body().attributes().filter(|_| block.identifier() != "locals") {
+        match attribute.key() {
+            "ephemeral" => refusals.push(("files.block", both("ephemeral は使えません", "ephemeral cannot be used"))),
+            "provider" => refusals.push(("files.argument", both("provider は選べません", "the provider cannot be chosen"))),
+            _ => {}
+        }
     }
     match (block.identifier(), labels.as_slice()) {
         ("resource", [kind, _]) => provider_type(Mode::Managed, kind, block, refusals),
@@ -152,9 +171,6 @@ fn provider_type(mode: Mode, kind: &str, block: &Block, refusals: &mut Vec<Refus
             let message =
                 both(format!("{shown} はサーバーのファイルを読むので使えません"), format!("{shown} would read a file of the server"));
             refusals.push(("files.argument", message));
-        }
-        if name == "provider" {
-            refusals.push(("files.argument", both("provider は選べません", "the provider cannot be chosen")));
         }
     }
     inside(block.body(), refusals);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::catalog::Catalog;
+use crate::render::overrides::GENERATED;
 use crate::render::tests::{judge, rendered, spec};
 
 fn design(name: &str, text: &str) -> crate::api::design::DesignSpec {
@@ -139,6 +141,7 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
         "the provider itself reads the disk",
     ),
     ("a.tf", "resource \"oci_core_vcn\" \"v\" {\n  provider = oci.other\n}", "files.argument", "other credentials"),
+    ("a.tf", "variable \"v\" {\n  provider = 0\n}", "files.argument", "nor anywhere else"),
     ("a.tf", "x = 1", "files.block", "outside any block"),
     ("a.tf", "resource \"oci_core_vcn\" {", "files.syntax", "not HCL"),
     ("a.tf", "variable \"compartment_ocid\" {}", "files.collision", "declared by the design"),
@@ -251,5 +254,13 @@ fn text_made_to_exhaust_the_parser_is_refused() {
     let deep = |open: &str, close: &str| format!("locals {{\n  a = {}1{}\n}}", open.repeat(5000), close.repeat(5000));
     for text in [deep("(", ")"), deep("[", "]"), deep("!", ""), deep("-", ""), deep("true ? 1 : ", ""), "${".repeat(9000)] {
         assert!(judge(&design("a.tf", &text)).design.is_none());
+    }
+}
+
+#[test]
+fn a_file_of_a_person_never_has_the_name_of_one_that_a_service_of_the_catalogue_goes_to() {
+    let catalog = Catalog::embedded().unwrap();
+    for service in catalog.services() {
+        assert!(GENERATED.contains(&service.tier.as_str()), "{}: {}", service.service_type, service.tier);
     }
 }
