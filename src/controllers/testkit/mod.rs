@@ -123,12 +123,15 @@ impl House {
         super::documents::documents(&self.client())
     }
 
-    /// Makes a session with a design of the named components.
+    /// Makes a session with a design of the named components, owned by it as everybody who makes one does: a session that is
+    /// deleted before its controller has seen it takes the design along.
     pub async fn design(&self, name: &str, desired: DesiredState, components: &[&str]) -> Design {
         let session = Session::new(name, SessionSpec { title: name.into(), ..SessionSpec::default() });
-        self.api::<Session>().create(&PostParams::default(), &session).await.unwrap();
+        let session = self.api::<Session>().create(&PostParams::default(), &session).await.unwrap();
         let spec = DesignSpec { session_ref: name.into(), desired_state: desired, components: parts(components), ..DesignSpec::default() };
-        self.api::<Design>().create(&PostParams::default(), &Design::new(name, spec)).await.unwrap()
+        let mut design = Design::new(name, spec);
+        design.metadata.owner_references = kube::Resource::controller_owner_ref(&session, &()).map(|owner| vec![owner]);
+        self.api::<Design>().create(&PostParams::default(), &design).await.unwrap()
     }
     /// Edits the spec.
     pub async fn edit(&self, name: &str, spec: Value) -> Design {
