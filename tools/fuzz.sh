@@ -3,14 +3,16 @@
 #
 # Builds tests/fuzz with the coverage counters of rustc's own LLVM and runs each target under libFuzzer, which comes with
 # bolero. No nightly: the counters are a pass and llvm arguments, no -Z flag; no sanitizer, because safe Rust gives it
-# nothing to find (docs/adr/0014). New inputs stay in target/fuzz/corpus/; --minimise writes the fewest and smallest inputs
-# that reach the same into tests/fuzz/__fuzz__/, which is what is committed. Exits non-zero when anything was found.
+# nothing to find (docs/adr/0014). New inputs stay in target/fuzz/corpus/; --minimise takes the fewest and smallest inputs
+# that reach the same and writes a sample of them into tests/fuzz/__fuzz__/, which is what is committed. Exits non-zero when anything was found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Longest input that is tried, and seconds after which one is a hang: the slowest of a whole run takes a tenth of it.
 max_len=16384
 hang=10
+# Inputs of a target that are committed, from the smallest to the largest: two thousand each cost every test run a minute.
+keep=60
 # Targets at once: each is one thread.
 at_once="${GALLEY_FUZZ_JOBS:-$(nproc)}"
 
@@ -84,7 +86,10 @@ minimise() {
     rm -rf "$least" && mkdir -p "$least"
     # shellcheck disable=SC2046 # a list of folders
     libfuzzer "$name" "$test" -merge=1 "$least" $(existing "$out/corpus/$name" "$corpus") -timeout="$hang" -max_len="$max_len"
-    rm -rf "$corpus" && mkdir -p "$corpus" && cp "$least"/* "$corpus"/
+    rm -rf "$corpus" && mkdir -p "$corpus"
+    find "$least" -type f -size -4097c -printf '%s %p\n' | sort -n | cut -d' ' -f2- |
+        awk -v keep="$keep" '{ all[NR] = $0 } END { for (i = 0; i < keep && i < NR; i++) print all[NR > keep ? int(i * NR / keep) + 1 : i + 1] }' |
+        xargs -r cp -t "$corpus"
     echo "$name: $(find "$corpus" -type f | wc -l) inputs, $(du -sb --apparent-size "$corpus" | cut -f1) bytes"
 }
 

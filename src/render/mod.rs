@@ -9,6 +9,7 @@ use crate::api::design::{Finding, SecretSource, Severity};
 use crate::api::session::Language;
 use crate::catalog::Catalog;
 use crate::validator::ValidatedDesign;
+use crate::validator::finding::in_bounds;
 
 pub mod export;
 pub mod files;
@@ -99,6 +100,10 @@ pub struct RenderedResource {
 
 /// Renders a design. Errors are findings with file and line (schema check) or path (derivation).
 pub fn render(design: &ValidatedDesign, catalog: &Catalog, context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
+    attempt(design, catalog, context).map_err(|findings| findings.into_iter().map(in_bounds).collect())
+}
+
+fn attempt(design: &ValidatedDesign, catalog: &Catalog, context: &RenderContext) -> Result<Rendered, Vec<Finding>> {
     let schema = Schema::builtin();
     let network = network::derive(design, catalog, Language::En);
     let errors: Vec<Finding> = network.findings.iter().filter(|f| f.severity == Severity::Error).cloned().collect();

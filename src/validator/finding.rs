@@ -8,6 +8,9 @@ use crate::api::session::Language;
 /// Characters of a path: an id and a key of the longest that are allowed, twice over.
 pub(super) const MAX_PATH: usize = 400;
 
+/// Characters of a message or an advice.
+const MAX_TEXT: usize = 2_000;
+
 /// A text in both languages, chosen at once.
 #[derive(Debug, Clone)]
 pub struct Both {
@@ -69,8 +72,7 @@ impl Findings {
     }
     fn draft(&mut self, severity: Severity, rule: &str, path: impl Into<String>, message: Both) -> Draft<'_> {
         let message = message.get(self.language);
-        let path = one_line(&path.into(), MAX_PATH);
-        let finding = Finding { rule: rule.to_owned(), severity, path, message, recommendation: None, allowed: Vec::new() };
+        let finding = Finding { rule: rule.to_owned(), severity, path: path.into(), message, recommendation: None, allowed: Vec::new() };
         Draft { findings: self, finding }
     }
 }
@@ -88,7 +90,7 @@ impl Draft<'_> {
     }
     /// Adds it.
     pub fn add(self) {
-        self.findings.items.push(self.finding);
+        self.findings.items.push(in_bounds(self.finding));
     }
 }
 
@@ -139,9 +141,20 @@ pub fn quoted(text: &str) -> String {
     format!("`{}`", one_line(text, 80))
 }
 
+/// A finding of lines that are bounded, whatever the names hold that it tells of: an id, a key of a service file, a type.
+pub fn in_bounds(finding: Finding) -> Finding {
+    Finding {
+        path: one_line(&finding.path, MAX_PATH),
+        message: one_line(&finding.message, MAX_TEXT),
+        recommendation: finding.recommendation.map(|text| one_line(&text, MAX_TEXT)),
+        allowed: finding.allowed.iter().map(|text| one_line(text, MAX_PATH)).collect(),
+        ..finding
+    }
+}
+
 /// Text of people as one line of at most `most` characters. A path holds the id as it was written, also when that is why
 /// the design is refused.
-pub(super) fn one_line(text: &str, most: usize) -> String {
+fn one_line(text: &str, most: usize) -> String {
     let mut shown: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(most).is_some() {
         shown.push('…');

@@ -10,7 +10,7 @@ use super::input::{Case, Input};
 use super::{Judging, Rule, Shelf, text};
 use crate::api::design::Finding;
 use crate::api::session::Language;
-use crate::validator::finding::{Findings, MAX_PATH, both, one_line};
+use crate::validator::finding::{Findings, both, in_bounds};
 
 /// What the rules say of a design.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,14 +140,14 @@ fn finding(rule: &Rule, scope: &Context<'_>, on: On<'_>, language: Language) -> 
         }
         allowed = telling.allowed.as_ref().and_then(|program| run(program, scope).ok()).map(|v| text::members(&v)).unwrap_or_default();
     }
-    Finding {
+    in_bounds(Finding {
         rule: definition.id.clone(),
         severity: definition.severity,
-        path: one_line(&on.path(definition.at.as_deref()), MAX_PATH),
+        path: on.path(definition.at.as_deref()),
         message: text::fill(definition.message.get(language), &values),
         recommendation: Some(text::fill(definition.recommendation.get(language), &values)),
         allowed,
-    }
+    })
 }
 
 /// A rule that cannot be evaluated stops nobody and is not silence either.
