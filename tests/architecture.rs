@@ -161,9 +161,6 @@ const WITHOUT_MOMENTS: &[(&str, &str, &str)] = &[
 /// Modules whose writes are not Galley's: the simulated cloud is a process of its own, and the truth that `make crash` reads.
 const NOT_OURS: &[&str] = &["sandbox", "faults"];
 
-/// Files longer than [`MAX_LINES`], each with a reason.
-const LONG_FILES: &[(&str, &str)] = &[("src/api/design.rs", "one document: a list of fields, each with its sentence")];
-
 /// Past this a file is two files.
 const MAX_LINES: usize = 700;
 
@@ -627,12 +624,8 @@ fn shape_violations(sources: &[Source]) -> Vec<String> {
             wrong.push(format!("{}:1: opens without `//!`: say what it is, what it takes, what it may not do", source.path));
         }
         let lines = source.text.lines().count();
-        let excused = LONG_FILES.iter().any(|(path, _)| *path == source.path);
-        if lines > MAX_LINES && !excused {
+        if lines > MAX_LINES {
             wrong.push(format!("{}: {lines} lines; past {MAX_LINES} a file is two files", source.path));
-        }
-        if lines <= MAX_LINES && excused {
-            wrong.push(format!("{}: is short now; take it off LONG_FILES", source.path));
         }
     }
     wrong

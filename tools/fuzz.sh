@@ -4,7 +4,8 @@
 # Builds tests/fuzz with the coverage counters of rustc's own LLVM and runs each target under libFuzzer, which comes with
 # bolero. No nightly: the counters are a pass and llvm arguments, no -Z flag; no sanitizer, because safe Rust gives it
 # nothing to find (docs/adr/0014). New inputs stay in target/fuzz/corpus/; --minimise takes the fewest and smallest inputs
-# that reach the same and writes a sample of them into tests/fuzz/__fuzz__/, which is what is committed. Exits non-zero when anything was found.
+# that reach the same and writes a sample of them into tests/fuzz/__fuzz__/, which is what is committed. Exits non-zero when
+# anything was found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

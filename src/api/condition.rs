@@ -146,3 +146,11 @@ pub fn clip(text: &str, limit: usize) -> String {
     }
     format!("{}…", &text[..end])
 }
+
+/// Text of strangers as one line of at most `limit` characters, the last one an ellipsis when something was left out: nothing
+/// in it can be taken for another line of a log.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let cut = text.chars().nth(limit).is_some();
+    let letters = text.chars().take(if cut { limit.saturating_sub(1) } else { limit });
+    letters.map(|c| if c.is_control() { ' ' } else { c }).chain(cut.then_some('…')).collect()
+}

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::approval::{ApprovalContext, Channel, Identity, Refused, RefusedReason, Role, judge, short};
-use super::condition::{MESSAGE_LIMIT, READY, Reason, STALLED, clip, condition, set_condition};
+use super::condition::{MESSAGE_LIMIT, READY, Reason, STALLED, clip, condition, one_line, set_condition};
 use super::design::{ApprovalPolicy, Counts, PlanRecord};
 use super::names::{JobKey, job_name, session_name, sha256_hex};
 use super::terraformjob::{Action, JobPhase};
@@ -364,6 +364,19 @@ fn an_identity_never_takes_its_role_from_anywhere_but_the_credential() {
     assert_eq!(Identity::editor(Channel::Mcp).role, Role::Editor);
     assert_eq!(Identity::approver(Channel::Page).role, Role::Approver);
     assert_eq!(Identity::system().name, super::MANAGER);
+}
+
+#[test]
+fn text_of_strangers_is_one_bounded_line() {
+    let rows = [
+        ("`a\r\nb` is no key", 400, "`a  b` is no key", "two lines of a log"),
+        ("語語語語", 3, "語語…", "characters, not bytes"),
+        ("語語語", 3, "語語語", "what fits is whole"),
+        ("", 3, "", "nothing"),
+    ];
+    for (text, limit, expected, reason) in rows {
+        assert_eq!(one_line(text, limit), expected, "{reason}");
+    }
 }
 
 proptest! {

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::Error;
 use super::mapping::{BlockMapping, DataMapping, Expr, ForEach, Ordered, ResourceMapping, Source, When};
 use super::service::{ConfigKey, Limit, RulePeer, Service, ValueType, keys_of_when};
-use super::{Error, yaml};
 use crate::catalog::service::ConfigPeer;
 
 /// Line (from 1) of a key path in a block-style YAML text: each step is the next line whose key, or whose value of `key`,
@@ -135,7 +135,7 @@ pub(super) fn service(file: &str, text: &str, service: &Service, patterns: &mut 
 
 impl Check<'_> {
     fn fail<T>(&self, path: &[&str], message: String) -> Result<T, Error> {
-        Err(Error::Check { file: self.file.to_owned(), line: locate(self.text, path), message: yaml::told(&message) })
+        Err(Error::check(self.file, self.text, path, &message))
     }
 
     fn key(&mut self, name: &str, key: &ConfigKey) -> Result<(), Error> {

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::check::locate;
 use super::mapping::{BlockMapping, Direction, Expr, ForEach, Ordered, OverConnections, Role, Source};
 use super::service::Service;
-use super::{Error, Sources, yaml};
+use super::{Error, Sources};
 
 /// Words about a connection that no service file defines.
 const WORDS: [&str; 6] = ["index", "label", "connection_type", "host", "port", "number"];
@@ -54,7 +53,7 @@ struct Ends<'a> {
 
 impl<'a> Ends<'a> {
     fn fail<T>(&self, path: &[&str], message: String) -> Result<T, Error> {
-        Err(Error::Check { file: self.file.to_owned(), line: locate(self.text, path), message: yaml::told(&message) })
+        Err(Error::check(self.file, self.text, path, &message))
     }
 
     /// Services that may stand at the other end. One that the catalogue does not have is none.

@@ -6,33 +6,8 @@ use hcl::expr::{Expression, FuncCall, ObjectKey, Operation, TraversalOperator};
 
 use super::functions::PURE;
 use super::mapping::{Expr, Ordered};
-use super::nesting;
-
-/// Deepest nesting of brackets. The parser recurses, and nothing that people read is deeper.
-const MAX_DEPTH: usize = 40;
-/// Most conditions in one text: a chain of them recurses without a bracket.
-const MAX_CONDITIONS: usize = 200;
-
-/// Whether reading a text would recurse so deeply that the stack might end, or take for ever. Asked of every HCL that a person wrote, before
-/// it is read.
-pub fn nests_too_deeply(text: &str) -> bool {
-    let mut depth = 0usize;
-    for byte in text.bytes() {
-        match byte {
-            b'{' | b'[' | b'(' => depth += 1,
-            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return true;
-        }
-    }
-    // Chains of these recurse too.
-    nesting::chains_too_deeply(text)
-        || text.contains("!!!!")
-        || text.contains("----")
-        || text.chars().filter(|c| *c == '?').count() > MAX_CONDITIONS
-}
+use super::nesting::nests_too_deeply;
+use crate::api::condition::one_line;
 
 /// What is wrong with an expression of a service file: syntax, a name without a value, a value without a name.
 pub(super) fn problem(text: &str, with: &Ordered<Expr>) -> Option<String> {
@@ -41,7 +16,8 @@ pub(super) fn problem(text: &str, with: &Ordered<Expr>) -> Option<String> {
     }
     let mut expression = match text.parse::<Expression>() {
         Ok(expression) => expression,
-        Err(error) => return Some(format!("`expression` cannot be read: {}", in_one_line(&error))),
+        Err(hcl::Error::Parse(error)) => return Some(format!("`expression` cannot be read: {}", in_one_line(&error))),
+        Err(error) => return Some(format!("`expression` cannot be read: {error}")),
     };
     let mut names = Vec::new();
     let mut templates = 0;
@@ -71,13 +47,10 @@ pub(super) fn problem(text: &str, with: &Ordered<Expr>) -> Option<String> {
     unused.map(|(name, _)| format!("`with` gives `{name}`, which `expression` does not use"))
 }
 
-/// What a parser says, without the picture of the text it draws in between.
-pub fn in_one_line(error: &dyn std::fmt::Display) -> String {
-    let said = error.to_string();
-    let mut lines = said.lines().map(|line| line.trim_matches([' ', '-', '>', '=', '|']));
-    let first = lines.next().unwrap_or_default();
-    let last = lines.next_back().filter(|last| !last.is_empty()).map(|last| format!(": {last}"));
-    format!("{first}{}", last.unwrap_or_default()).chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+/// What the parser says, in one line. Its own text draws a picture, and panics where the mistake stands beyond column 65,535.
+pub fn in_one_line(error: &hcl_edit::parser::Error) -> String {
+    let at = error.location();
+    one_line(&format!("HCL parse error in line {}, column {}: {}", at.line(), at.column(), error.message()), 200)
 }
 
 fn is_literal(expression: &Expression) -> bool {

@@ -11,7 +11,7 @@ mod check;
 mod ends;
 pub mod expression;
 mod keys;
-mod nesting;
+pub mod nesting;
 pub mod functions;
 pub mod mapping;
 pub mod overlay;
@@ -27,6 +27,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
+
+use crate::api::condition::one_line;
 
 pub(crate) use check::has_type;
 pub use check::{TENANCY, locate};
@@ -79,6 +81,16 @@ pub enum Error {
         /// line in it, from 1
         line: usize,
     },
+}
+
+/// Longest message of a check in characters: it quotes what the file says, and lists what is allowed.
+pub const MAX_CHECK: usize = 2_000;
+
+impl Error {
+    /// What a check says of the place `path` of a file. What it quotes may be as long as the file; what it says is not.
+    pub fn check(file: &str, text: &str, path: &[&str], message: &str) -> Error {
+        Error::Check { file: file.to_owned(), line: locate(text, path), message: one_line(message, MAX_CHECK) }
+    }
 }
 
 /// The catalogue in force. Cheap to clone. `default()` is empty; [`Catalog::embedded`] is what ships.

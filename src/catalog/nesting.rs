@@ -1,14 +1,40 @@
-//! How far a text of HCL makes its parser read one place again. Takes text that nobody has read yet; pure, linear.
+//! What would make the parser of HCL recurse until the stack ends, or read one place for ever. Takes text that nobody has
+//! read yet; pure, linear.
 //!
 //! hcl-edit 0.10 reads `a % b % {…` twice when what the bracket holds breaks off: the chain gives its last operator back,
 //! and the expression around it takes it up again. So each bracket behind a chain, inside another one, doubles the time; 35
 //! of them in 400 bytes took a quarter of an hour (found by fuzzing: `overrides/crashes/chains-that-break-off`).
 
+/// Deepest nesting of brackets. The parser recurses, and nothing that people read is deeper.
+const MAX_DEPTH: usize = 40;
+/// Most conditions in one text: a chain of them recurses without a bracket.
+const MAX_CONDITIONS: usize = 200;
 /// Brackets behind chains, inside one another. Two to this power is how often one place is read at most.
 const MAX_CHAINS: usize = 6;
 
+/// Whether a text must not be given to the parser. Asked of every HCL that a person wrote, before it is read.
+pub fn nests_too_deeply(text: &str) -> bool {
+    // Chains of these recurse too.
+    let chains = text.contains("!!!!") || text.contains("----") || text.chars().filter(|c| *c == '?').count() > MAX_CONDITIONS;
+    chains || brackets(text) > MAX_DEPTH || levels_too_deep(text)
+}
+
+/// How deep brackets stand in one another, wherever they stand: this depends on nothing that is taken for a text.
+fn brackets(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'{' | b'[' | b'(' => depth += 1,
+            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// What a level holds.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Holds<'a> {
     /// expressions; whether a new line ends one
     Code { lines: bool },
@@ -25,74 +51,114 @@ struct Level<'a> {
     operators: usize,
     /// stands behind a chain of operators
     chained: bool,
-    /// nothing but space so far
+    /// nothing but space and remarks so far
     fresh: bool,
 }
 
-/// Whether too many brackets stand behind chains of operators, inside one another.
-pub(super) fn chains_too_deeply(text: &str) -> bool {
-    let mut levels = vec![Level { holds: Holds::Code { lines: true }, operators: 0, chained: false, fresh: true }];
+impl<'a> Level<'a> {
+    fn new(holds: Holds<'a>, chained: bool) -> Self {
+        Level { holds, operators: 0, chained, fresh: true }
+    }
+}
+
+/// What the next piece of a text does.
+enum Piece<'a> {
+    /// space, a remark
+    Blank,
+    Opens(Holds<'a>),
+    Closes,
+    Operator,
+    /// a comma, or a new line that counts: the next expression begins
+    Next,
+    /// `for`, where it makes the brackets around it those of a comprehension, which runs over lines
+    For,
+    Other,
+}
+
+/// Whether brackets and texts stand too deep in one another, or too many of them behind chains of operators.
+fn levels_too_deep(text: &str) -> bool {
+    let mut levels = vec![Level::new(Holds::Code { lines: true }, false)];
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let outermost = levels.len() == 1;
-        let Some(level) = levels.last_mut() else { return false };
-        let mut taken = first.len_utf8();
-        let mut opens = None;
-        match level.holds {
-            Holds::Code { lines } => {
-                if rest.starts_with('#') || rest.starts_with("//") {
-                    taken = rest.find('\n').unwrap_or(rest.len());
-                } else if rest.starts_with("/*") {
-                    taken = rest.find("*/").map_or(rest.len(), |end| end + 2);
-                } else if let Some((end, heredoc)) = heredoc(rest) {
-                    (taken, opens) = (end, Some(heredoc));
-                } else if is_operator(first) {
-                    taken = operator(rest);
-                    level.operators += usize::from(!matches!(&rest[..taken], "=" | "=>"));
-                } else if first.is_alphanumeric() || first == '_' {
-                    taken = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-                    if level.fresh && &rest[..taken] == "for" {
-                        level.holds = Holds::Code { lines: false };
-                    }
-                } else {
-                    match first {
-                        '{' => opens = Some(Holds::Code { lines: true }),
-                        '(' | '[' => opens = Some(Holds::Code { lines: false }),
-                        '"' => opens = Some(Holds::Quoted),
-                        '}' | ')' | ']' if !outermost => drop(levels.pop()),
-                        ',' => level.operators = 0,
-                        '\n' if lines => level.operators = 0,
-                        _ => {}
-                    }
-                }
-                if !first.is_whitespace()
-                    && !rest.starts_with(['#', '/'])
-                    && let Some(level) = levels.last_mut()
-                {
-                    level.fresh = false;
+    while let (Some(level), false) = (levels.last_mut(), rest.is_empty()) {
+        let (taken, piece) = match level.holds {
+            Holds::Code { lines } => code(rest, lines, level.fresh),
+            Holds::Quoted if rest.starts_with('\\') => (length(rest, 2), Piece::Other),
+            Holds::Quoted => letters(rest, |rest| rest.starts_with('"')),
+            Holds::Heredoc(end) => letters(rest, |rest| rest.strip_prefix('\n').is_some_and(|line| is_end(line, end))),
+        };
+        level.fresh &= matches!(piece, Piece::Blank | Piece::Next);
+        match piece {
+            Piece::Blank | Piece::Other => {}
+            Piece::Operator => level.operators += 1,
+            Piece::Next => level.operators = 0,
+            Piece::For => level.holds = Holds::Code { lines: false },
+            Piece::Opens(holds) => {
+                let chained = level.operators > 1;
+                levels.push(Level::new(holds, chained));
+                if levels.len() > MAX_DEPTH + 1 || levels.iter().filter(|level| level.chained).count() > MAX_CHAINS {
+                    return true;
                 }
             }
-            Holds::Quoted if first == '\\' => taken += rest[1..].chars().next().map_or(0, char::len_utf8),
-            Holds::Quoted if first == '"' => drop(levels.pop()),
-            Holds::Heredoc(end) if first == '\n' && ends(&rest[1..], end) => drop(levels.pop()),
-            Holds::Quoted | Holds::Heredoc(_) => {
-                if rest.starts_with("$${") || rest.starts_with("%%{") {
-                    taken = 3;
-                } else if rest.starts_with("${") || rest.starts_with("%{") {
-                    (taken, opens) = (2, Some(Holds::Code { lines: false }));
-                }
-            }
-        }
-        if let Some(holds) = opens {
-            let chained = levels.last().is_some_and(|level| level.operators > 1);
-            levels.push(Level { holds, operators: 0, chained, fresh: true });
-            if levels.iter().filter(|level| level.chained).count() > MAX_CHAINS {
-                return true;
-            }
+            // A bracket too many is an error that the parser finds at once.
+            Piece::Closes if levels.len() > 1 => drop(levels.pop()),
+            Piece::Closes => {}
         }
         rest = &rest[taken..];
     }
     false
+}
+
+/// The piece at the start of code, and its length. Never asked of nothing.
+fn code(rest: &str, lines: bool, fresh: bool) -> (usize, Piece<'_>) {
+    let first = rest.chars().next().unwrap_or_default();
+    let until = |ends: fn(char) -> bool| rest.find(ends).unwrap_or(rest.len());
+    if rest.starts_with('#') || rest.starts_with("//") {
+        return (until(|c| c == '\n'), Piece::Blank);
+    }
+    if rest.starts_with("/*") {
+        return (rest.find("*/").map_or(rest.len(), |end| end + 2), Piece::Blank);
+    }
+    if let Some((length, end)) = heredoc(rest) {
+        return (length, Piece::Opens(Holds::Heredoc(end)));
+    }
+    if is_operator(first) {
+        let length = operator(rest);
+        return (length, if matches!(&rest[..length], "=" | "=>") { Piece::Other } else { Piece::Operator });
+    }
+    if is_word(first) {
+        let length = until(|c| !is_word(c));
+        return (length, if fresh && &rest[..length] == "for" { Piece::For } else { Piece::Other });
+    }
+    let piece = match first {
+        '{' => Piece::Opens(Holds::Code { lines: true }),
+        '(' | '[' => Piece::Opens(Holds::Code { lines: false }),
+        '"' => Piece::Opens(Holds::Quoted),
+        '}' | ')' | ']' => Piece::Closes,
+        ',' => Piece::Next,
+        '\n' if lines => Piece::Next,
+        _ if first.is_whitespace() => Piece::Blank,
+        _ => Piece::Other,
+    };
+    (first.len_utf8(), piece)
+}
+
+/// The piece at the start of a text that goes on until `closes`, and its length. Never asked of nothing.
+fn letters<'a>(rest: &'a str, closes: impl Fn(&str) -> bool) -> (usize, Piece<'a>) {
+    if closes(rest) {
+        return (1, Piece::Closes);
+    }
+    if rest.starts_with("$${") || rest.starts_with("%%{") {
+        return (3, Piece::Other);
+    }
+    if rest.starts_with("${") || rest.starts_with("%{") {
+        return (2, Piece::Opens(Holds::Code { lines: false }));
+    }
+    (length(rest, 1), Piece::Other)
+}
+
+/// Bytes of the first `letters` characters.
+fn length(text: &str, letters: usize) -> usize {
+    text.chars().take(letters).map(char::len_utf8).sum()
 }
 
 /// How long the operators at the start are: a remark or a text over lines that begins behind them is none.
@@ -107,18 +173,22 @@ fn is_operator(letter: char) -> bool {
     matches!(letter, '=' | '!' | '<' | '>' | '+' | '-' | '*' | '/' | '%' | '&' | '|')
 }
 
-/// Whether the first line is the one that ends a text over several lines.
-fn ends(text: &str, end: &str) -> bool {
-    let behind = text.trim_start_matches([' ', '\t']).strip_prefix(end);
-    behind.is_some_and(|behind| !behind.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-')))
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
 }
 
-/// The start of a text over several lines, up to the end of its first one: `<<EOT` or `<<-EOT`.
-fn heredoc(text: &str) -> Option<(usize, Holds<'_>)> {
+/// The start of a text over several lines, `<<EOT` or `<<-EOT`: its length and the word that ends it.
+fn heredoc(text: &str) -> Option<(usize, &str)> {
     let name = text.strip_prefix("<<")?;
     let name = name.strip_prefix('-').unwrap_or(name);
-    let end = name.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).filter(|end| *end > 0)?;
-    name[end..].trim_start_matches('\r').starts_with('\n').then(|| (text.len() - name.len() + end, Holds::Heredoc(&name[..end])))
+    let end = name.find(|c| !(is_word(c) || c == '-')).filter(|end| *end > 0)?;
+    name[end..].trim_start_matches('\r').starts_with('\n').then(|| (text.len() - name.len() + end, &name[..end]))
+}
+
+/// Whether a text begins with the line that ends a text over several lines.
+fn is_end(text: &str, end: &str) -> bool {
+    let behind = text.trim_start_matches([' ', '\t']).strip_prefix(end);
+    behind.is_some_and(|behind| !behind.starts_with(|c| is_word(c) || c == '-'))
 }
 
 #[cfg(test)]
@@ -139,7 +209,9 @@ mod tests {
             (nested("{for k in 1 +\n 2 +\n", "}", 9), true, "nor in a for"),
             (nested("1 + 2 + \"${", "}\"", 7), true, "templates"),
             (nested("q % f % {k = \"}\", l = ", "}", 7), true, "a bracket in a text closes nothing"),
+            (nested("q % f % {k = \"\\\"}\", l = ", "}", 7), true, "nor behind a quote that is one of its letters"),
             (nested("q % f % {k = /* } */ 1, l = ", "}", 7), true, "nor in a remark"),
+            ("\"}\" == {l = ".repeat(41), true, "nor as deep as the stack"),
             (nested("q %/*\n*/ f %/*\n*/ {l = ", "}", 7), true, "a new line in a remark ends nothing"),
             (nested("1 + 2 + [<<E\n}\nE\n, ", "]", 7), true, "nor in a text over lines"),
             (nested("1 + {a = ", "}", 30), false, "one operator is no chain"),
@@ -149,7 +221,7 @@ mod tests {
             (blocks, false, "blocks are no expressions"),
         ];
         for (text, expected, reason) in rows {
-            assert_eq!(chains_too_deeply(&text), expected, "{reason}: {}", text.chars().take(200).collect::<String>());
+            assert_eq!(nests_too_deeply(&text), expected, "{reason}: {}", text.chars().take(200).collect::<String>());
         }
     }
 }

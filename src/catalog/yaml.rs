@@ -2,6 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::api::condition::one_line;
+
 /// What is wrong with a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -13,18 +15,6 @@ pub struct Fault {
 
 /// Longest message in characters: the library quotes what it could not use.
 const MAX_MESSAGE: usize = 400;
-
-/// Longest message of a check in characters: it quotes what the file says, and lists what is allowed.
-const MAX_CHECK: usize = 2_000;
-
-/// What a check says of a file, as one bounded line: what it quotes may be as long as the file.
-pub fn told(message: &str) -> String {
-    let mut told: String = message.chars().take(MAX_CHECK).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if message.chars().nth(MAX_CHECK).is_some() {
-        told.push('…');
-    }
-    told
-}
 
 /// Reads a document twice: as a plain value, which refuses keys that stand twice anywhere, and typed from the text, so that
 /// errors carry a place.
@@ -49,8 +39,7 @@ fn fault(text: &str, error: &serde_yaml::Error) -> Fault {
     let suffix = place.as_ref().map(|at| format!(" at line {} column {}", at.line(), at.column())).unwrap_or_default();
     let message = said.strip_suffix(suffix.as_str()).unwrap_or(&said);
     let marked = place.filter(|at| at.index() > 0).map(|at| at.line());
-    let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_MESSAGE).collect();
-    Fault { line: marked.unwrap_or_else(|| unmarked(text, &said)), message }
+    Fault { line: marked.unwrap_or_else(|| unmarked(text, &said)), message: one_line(message, MAX_MESSAGE) }
 }
 
 /// The library marks no place for errors of the outermost map, of the end, and of bytes that are no text to it.
@@ -92,17 +81,6 @@ mod tests {
     #[expect(dead_code, reason = "only errors are looked at")]
     struct Inner {
         id: String,
-    }
-
-    #[test]
-    fn what_a_check_quotes_is_one_bounded_line() {
-        let rows = [
-            ("`a\r\nb` is no key".to_owned(), "`a  b` is no key".to_owned(), "two lines of a log"),
-            ("語".repeat(9_000), format!("{}…", "語".repeat(MAX_CHECK)), "as long as the file"),
-        ];
-        for (message, expected, reason) in rows {
-            assert_eq!(told(&message), expected, "{reason}");
-        }
     }
 
     #[test]

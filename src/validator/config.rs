@@ -131,7 +131,7 @@ fn unknown_key(component: &Component, service: &Service, name: &str, findings: &
         (None, Some(near)) => both(format!("{near} のことですか"), format!("did you mean {near}?")),
         (None, None) => both("カタログにある設定だけが使えます", "only the keys of the catalogue can be used"),
     };
-    let path = format!("components[{}].config.{}", component.id, name.chars().take(64).filter(|c| !c.is_control()).collect::<String>());
+    let path = format!("components[{}].config.{name}", component.id);
     findings.error("config.unknown-key", path, text).advise(advice).allow(keys).add();
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::condition::one_line;
 use crate::api::design::{Finding, Severity};
 use crate::api::session::Language;
 
@@ -141,7 +142,8 @@ pub fn quoted(text: &str) -> String {
     format!("`{}`", one_line(text, 80))
 }
 
-/// A finding of lines that are bounded, whatever the names hold that it tells of: an id, a key of a service file, a type.
+/// A finding of bounded lines, whatever the names hold that it tells of: an id as it was written, a key or type of a service
+/// file.
 pub fn in_bounds(finding: Finding) -> Finding {
     Finding {
         path: one_line(&finding.path, MAX_PATH),
@@ -150,16 +152,6 @@ pub fn in_bounds(finding: Finding) -> Finding {
         allowed: finding.allowed.iter().map(|text| one_line(text, MAX_PATH)).collect(),
         ..finding
     }
-}
-
-/// Text of people as one line of at most `most` characters. A path holds the id as it was written, also when that is why
-/// the design is refused.
-fn one_line(text: &str, most: usize) -> String {
-    let mut shown: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(most).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::RenderedResource;
 use super::schema::Schema;
 use super::tree::Mode;
 use crate::api::design::{Finding, Severity};
-use crate::catalog::expression;
+use crate::catalog::{expression, nesting};
 use crate::validator::finding::{Both, Findings, both, quoted};
 
 /// Files that Galley writes itself; further ones are named after tiers.
@@ -106,7 +106,7 @@ pub fn variables(files: &BTreeMap<String, String>) -> Vec<String> {
 
 /// The tree as it was parsed, and what hcl-rs makes of it.
 fn parse(text: &str) -> Result<(hcl_edit::structure::Body, Body), Refusal> {
-    if expression::nests_too_deeply(text) {
+    if nesting::nests_too_deeply(text) {
         return Err(("files.syntax", both("括弧か式の入れ子が深すぎます", "brackets or expressions are nested too deeply")));
     }
     let tree: hcl_edit::structure::Body = text.parse().map_err(|error: hcl_edit::parser::Error| {

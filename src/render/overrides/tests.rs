@@ -258,6 +258,14 @@ fn text_made_to_exhaust_the_parser_is_refused() {
 }
 
 #[test]
+fn a_mistake_far_along_a_line_is_told_with_its_place() {
+    let text = format!("locals {{\n  a = [{}", "1 + 2, ".repeat(16_000));
+    let findings = judge(&design("a.tf", &text)).findings;
+    let finding = findings.iter().find(|finding| finding.rule == "files.syntax").unwrap();
+    assert!(finding.message.contains("in line 2, column 1120"), "the parser's own text panics there: {finding:?}");
+}
+
+#[test]
 fn a_file_of_a_person_never_has_the_name_of_one_that_a_service_of_the_catalogue_goes_to() {
     let catalog = Catalog::embedded().unwrap();
     for service in catalog.services() {

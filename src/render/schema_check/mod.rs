@@ -15,8 +15,8 @@ use super::hcl_text;
 use super::schema::{Attribute, Block, Schema, Type};
 use super::tree::{Arg, LIFECYCLE, Mode, PROVIDER, Reference, Resource, Tree, is_meta};
 use crate::api::design::{Finding, Severity};
+use crate::catalog::Catalog;
 use crate::catalog::mapping::{BlockMapping, Expr, Ordered};
-use crate::catalog::{Catalog, locate, yaml};
 
 /// The block of a resource or data source type.
 pub(super) fn block_of(schema: &Schema, mode: Mode, block_type: &str) -> Option<Arc<Block>> {
@@ -186,10 +186,7 @@ pub fn check_catalog(catalog: &Catalog, schema: &Schema) -> Vec<crate::catalog::
     let mut errors = Vec::new();
     for service in catalog.services() {
         let Some((file, text)) = catalog.source(&service.service_type) else { continue };
-        let mut fail = |path: &[&str], message: String| {
-            let message = yaml::told(&message);
-            errors.push(crate::catalog::Error::Check { file: file.to_owned(), line: locate(text, path), message });
-        };
+        let mut fail = |path: &[&str], message: String| errors.push(crate::catalog::Error::check(file, text, path, &message));
         for resource in &service.resources {
             let path = ["resources", resource.key.as_str()];
             match schema.resource(&resource.resource_type) {

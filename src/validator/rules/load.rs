@@ -10,12 +10,16 @@ use super::definition::{AppliesTo, Definition, RuleFile};
 use super::facts::Facts;
 use super::program::{self, Names, OF_COMPONENT, OF_DESIGN, OF_PAIR, Scope};
 use super::{Error, FACTS, Rule, Shelf, functions, text};
+use crate::api::condition::one_line;
 use crate::catalog::service::Text;
 use crate::catalog::yaml;
-use crate::catalog::{Catalog, locate};
+use crate::catalog::{Catalog, MAX_CHECK, locate};
 
 /// Largest rule file: the shipped ones are below 64 KiB; the cap keeps a bad overlay from being parsed at all.
 const MAX_FILE_BYTES: usize = 256 * 1024;
+
+/// Characters of a rule's id that an error says.
+const MAX_ID: usize = 100;
 
 /// First parts of ids that mean something to others: an error of `structure` or `config` is refused at the door, and the
 /// rest are said by code.
@@ -86,13 +90,8 @@ pub(super) fn shelf(files: &[(&str, &str)]) -> Result<Shelf, Error> {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for rule in &rules {
         if let Some(first) = seen.insert(&rule.definition.id, &rule.file) {
-            let (id, message) = (&rule.definition.id, format!("stands in {first} already"));
-            return Err(Error::Check {
-                file: rule.file.to_string(),
-                line: last_line(of(files, &rule.file), id),
-                rule: yaml::told(id),
-                message,
-            });
+            let line = last_line(of(files, &rule.file), &rule.definition.id);
+            return Err(refusal(rule, line, &format!("stands in {first} already")));
         }
     }
     Ok(Shelf::new(rules, facts))
@@ -131,17 +130,19 @@ pub(super) fn check(shelf: &Shelf, files: &[(&str, &str)], catalog: &Catalog) ->
         return Err(Error::Read { file: FACTS.to_owned(), line, message: format!("a fact cannot be called `{name}`") });
     }
     for rule in &shelf.rules {
-        one(rule, shelf, catalog).map_err(|(member, message)| Error::Check {
-            file: rule.file.to_string(),
-            line: line(of(files, &rule.file), &rule.definition.id, member),
-            rule: yaml::told(&rule.definition.id),
-            message: yaml::told(&message),
-        })?;
+        one(rule, shelf, catalog)
+            .map_err(|(member, message)| refusal(rule, line(of(files, &rule.file), &rule.definition.id, member), &message))?;
     }
     Ok(())
 }
 
 type Fault = (Option<&'static str>, String);
+
+/// A rule that cannot be used. What is quoted of it may be as long as its file; what is said is not.
+pub(super) fn refusal(rule: &Rule, line: usize, message: &str) -> Error {
+    let (id, message) = (one_line(&rule.definition.id, MAX_ID), one_line(message, MAX_CHECK));
+    Error::Check { file: rule.file.to_string(), line, rule: id, message }
+}
 
 fn one(rule: &Rule, shelf: &Shelf, catalog: &Catalog) -> Result<(), Fault> {
     let Definition { id, applies_to, at, values, message, recommendation, why, good, bad, .. } = &rule.definition;

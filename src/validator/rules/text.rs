@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::cel::Value;
+use crate::api::condition::one_line;
 
 /// Longest text of one value.
 const MAX_VALUE: usize = 120;
@@ -40,13 +41,7 @@ fn pieces(template: &str) -> Vec<Result<&str, &str>> {
 /// A value as people read it.
 pub(super) fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => {
-            let mut clean: String = text.chars().take(MAX_VALUE).map(|c| if c.is_control() { ' ' } else { c }).collect();
-            if text.chars().nth(MAX_VALUE).is_some() {
-                clean.push('…');
-            }
-            clean
-        }
+        Value::String(text) => one_line(text, MAX_VALUE),
         Value::Int(number) => number.to_string(),
         Value::UInt(number) => number.to_string(),
         Value::Float(number) => number.to_string(),

@@ -42,13 +42,9 @@ pub(super) fn check(shelf: &Shelf, files: &[(&str, &str)], catalog: &Catalog, st
         ControlFlow::Break(())
     });
     let Some(rule) = slow else { return Ok(()) };
-    let id = &rule.definition.id;
-    Err(Error::Check {
-        file: rule.file.to_string(),
-        line: load::line(load::of(files, &rule.file), id, Some("require")),
-        rule: id.clone(),
-        message: format!("takes more than {} ms on a design of {MAX_COMPONENTS} components", LIMIT.as_millis()),
-    })
+    let line = load::line(load::of(files, &rule.file), &rule.definition.id, Some("require"));
+    let message = format!("takes more than {} ms on a design of {MAX_COMPONENTS} components", LIMIT.as_millis());
+    Err(load::refusal(rule, line, &message))
 }
 
 /// As many components as a design may have, of all types that rules look at, each connected with the next ones.
