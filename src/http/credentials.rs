@@ -48,11 +48,7 @@ fn role_of(credentials: &Credentials, request: &Request) -> Result<Role, Refusal
         Some(None) => {
             Err(Refusal::new(Code::Unauthorized, "the token is not known here", "copy editor.token from the data directory of this server"))
         }
-        None => Err(Refusal::new(
-            Code::Unauthorized,
-            "a token is needed",
-            "send `Authorization: Bearer <token>` (on /mcp also `?token=`, on /k8s as the first path segment)",
-        )),
+        None => Err(Refusal::new(Code::Unauthorized, "a token is needed", "send `Authorization: Bearer <token>` (on /mcp also `?token=`)")),
     }
 }
 
@@ -96,9 +92,16 @@ pub(super) async fn require_any(State(credentials): State<Arc<Credentials>>, req
     admit(role_of(&credentials, &request), request, next).await
 }
 
-/// `/k8s`: either token; the identity goes to admission, which stamps it.
+/// `/k8s`: either token, in the path alone; the identity goes to admission, which stamps it.
 pub(super) async fn identify(State(credentials): State<Arc<Credentials>>, request: Request, next: Next) -> Response {
-    admit(role_of(&credentials, &request), request, next).await
+    let role = role_of(&credentials, &request).map_err(|_| {
+        Refusal::new(
+            Code::Unauthorized,
+            "no token that is known here stands in the path",
+            "`galley kubeconfig` writes the address with it, /k8s/<token>; kubectl drops a Bearer on plain http, so none is read here",
+        )
+    });
+    admit(role, request, next).await
 }
 
 async fn admit(role: Result<Role, Refusal>, mut request: Request, next: Next) -> Response {

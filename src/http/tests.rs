@@ -168,6 +168,7 @@ async fn the_token_in_the_path_opens_the_kubernetes_api_and_names_who_asks() {
         ),
         ("unknown", "/k8s/unknown-token-0123456789/apis".to_owned(), vec![], 401, None),
         ("none, on loopback", "/k8s/apis".to_owned(), vec![], 401, None),
+        ("a Bearer is not read here, and the answer says what is", "/k8s/apis".to_owned(), vec![("authorization", "Bearer x")], 401, None),
         ("none at all", "/k8s".to_owned(), vec![], 401, None),
     ] {
         let (found, text) = send(request("GET", &uri, &headers, "")).await;
@@ -178,11 +179,14 @@ async fn the_token_in_the_path_opens_the_kubernetes_api_and_names_who_asks() {
                 assert_eq!(answer["identity"], identity, "{reason}");
                 assert_eq!(answer["uri"], "/apis/galley.dev/v1alpha1?limit=5", "{reason}: prefix and token are stripped");
             }
-            None => assert_eq!(
-                (&answer["kind"], &answer["reason"]),
-                (&json!("Status"), &json!("Unauthorized")),
-                "{reason}: kubectl reads a Status"
-            ),
+            None => {
+                assert_eq!(
+                    (&answer["kind"], &answer["reason"]),
+                    (&json!("Status"), &json!("Unauthorized")),
+                    "{reason}: kubectl reads a Status"
+                );
+                assert!(answer["message"].as_str().is_some_and(|told| told.contains("galley kubeconfig")), "{reason}: {answer}");
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::text::{Text, say};
 use crate::api::approval::{Refused, RefusedReason};
+use crate::api::condition::one_line;
 use crate::api::session::Language;
 use crate::blobs;
 
@@ -105,6 +106,8 @@ pub struct Problem {
 pub(crate) const PROBLEM_LIMIT: usize = 20;
 /// A list of allowed values that is longer is told once in an answer.
 const LONG_LIST: usize = 8;
+/// Characters of a path.
+const MAX_PATH: usize = 400;
 /// And how many bytes they may take: about 1,500 tokens. The first problem is always told.
 const PROBLEM_BYTES: usize = 6_000;
 
@@ -140,6 +143,10 @@ impl Error {
     /// Several problems under one code; the message is the first one, the details list up to [`PROBLEM_LIMIT`].
     pub fn problems(code: Code, language: Language, mut problems: Vec<Problem>) -> Self {
         let total = problems.len();
+        // A path holds names as they were sent, also when that is what is wrong with them.
+        for problem in &mut problems {
+            problem.path = one_line(&problem.path, MAX_PATH);
+        }
         // A long list of what is allowed is said once: the room is for the other problems.
         let mut lists: Vec<Vec<String>> = Vec::new();
         for problem in problems.iter_mut().filter(|problem| problem.allowed.len() > LONG_LIST) {

@@ -78,6 +78,20 @@ async fn structural_mistakes_are_refused_with_path_value_and_allowed_values_and_
 }
 
 #[tokio::test]
+async fn a_refusal_is_one_bounded_line_whatever_was_sent_as_an_id() {
+    let kit = Kit::new().await;
+    let session = kit.session().await;
+    for id in ["a\r\nb".to_owned(), "x".repeat(9_000)] {
+        let wrong = vec![component(&id, "vcn", json!({}))];
+        let error = kit.services.save_architecture(save(&session, wrong, vec![])).await.unwrap_err();
+        let path = error.details["problems"][0]["path"].as_str().unwrap();
+        for text in [&error.message, &error.hint, path] {
+            assert!(!text.chars().any(char::is_control) && text.chars().count() <= 1_000, "{text:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn unwise_designs_are_saved_and_their_findings_returned() {
     let kit = Kit::new().await;
     let session = kit.session().await;
