@@ -19,7 +19,10 @@ struct Seen {
     running: Option<Operation>,
     completed: Vec<Operation>,
     failed: bool,
+    /// of what is being changed or deleted
     id: Option<String>,
+    /// of what was made
+    made: Option<String>,
 }
 
 /// How it ended, every address in exactly one list, sorted.
@@ -58,7 +61,10 @@ impl Tracker {
                 let seen = self.seen.entry(address.clone()).or_default();
                 seen.running = None;
                 seen.completed.push(*operation);
-                seen.id.clone_from(id);
+                match operation {
+                    Operation::Create => seen.made.clone_from(id),
+                    Operation::Update | Operation::Delete => seen.id.clone_from(id),
+                }
             }
             Event::Errored { address, .. } => {
                 let seen = self.seen.entry(address.clone()).or_default();
@@ -114,9 +120,12 @@ impl Tracker {
         for (address, action) in planned {
             let recorded = state.and_then(|state| state.resources.get(&address));
             let seen = self.seen.get(&address).cloned().unwrap_or_default();
-            let makes = !matches!(action, ChangeAction::Delete);
-            if let Some(operation) = seen.running {
-                let found_id = seen.id.or_else(|| recorded.and_then(|(_, id)| id.clone()));
+            if seen.has(Operation::Create) && !seen.is_recorded(action, recorded) {
+                ended.in_flight.push(InFlight { address, action, found_id: seen.made, looked_up: false });
+            } else if let Some(operation) = seen.running {
+                // What a replacement is making has an id of its own.
+                let other = operation == Operation::Create && action == ChangeAction::Replace;
+                let found_id = if other { None } else { seen.id.or_else(|| recorded.and_then(|(_, id)| id.clone())) };
                 ended.in_flight.push(InFlight { address, action: operation.as_action(), found_id, looked_up: false });
             } else if seen.failed {
                 ended.failed.push(address);
@@ -124,7 +133,8 @@ impl Tracker {
                 // An import alone gives no apply events: the state tells.
                 if recorded.is_some() { ended.created.push(address) } else { ended.not_attempted.push(address) }
             } else if seen.is_done(action) {
-                if makes && recorded.is_none() {
+                // A change that is in no state: nothing is doubled by looking for it.
+                if action == ChangeAction::Update && recorded.is_none() {
                     ended.in_flight.push(InFlight { address, action, found_id: seen.id, looked_up: false });
                 } else {
                     ended.created.push(address);
@@ -171,14 +181,24 @@ impl Tracker {
 }
 
 impl Seen {
+    fn has(&self, operation: Operation) -> bool {
+        self.completed.contains(&operation)
+    }
+    /// Whether what was made is in the state, and not only what stood under its address before: a state that is older than
+    /// the apply's last step (the file was torn, and the mirror took its place) still holds what a replacement deleted.
+    fn is_recorded(&self, action: ChangeAction, recorded: Option<&(String, Option<String>)>) -> bool {
+        match (recorded, &self.made) {
+            (None, _) => false,
+            (Some((_, Some(held))), Some(made)) => held == made,
+            (Some(_), _) => action != ChangeAction::Replace,
+        }
+    }
     fn is_done(&self, action: ChangeAction) -> bool {
-        let has = |operation| self.completed.contains(&operation);
         match action {
-            ChangeAction::Create => has(Operation::Create),
-            ChangeAction::Update => has(Operation::Update),
-            ChangeAction::Delete => has(Operation::Delete),
-            ChangeAction::Replace => has(Operation::Delete) && has(Operation::Create),
-            ChangeAction::Import => has(Operation::Update),
+            ChangeAction::Create => self.has(Operation::Create),
+            ChangeAction::Update | ChangeAction::Import => self.has(Operation::Update),
+            ChangeAction::Delete => self.has(Operation::Delete),
+            ChangeAction::Replace => self.has(Operation::Delete) && self.has(Operation::Create),
         }
     }
 }

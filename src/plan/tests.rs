@@ -5,7 +5,7 @@ use std::io::Read;
 
 use serde_json::{Value, json};
 
-use super::events::{Event, parse_line};
+use super::events::{Event, Operation, parse_line};
 use super::mask::Redactor;
 use super::*;
 use crate::api::WhoActs;
@@ -178,6 +178,42 @@ fn an_apply_is_accounted_for_from_its_events() {
     events("apply-ok.jsonl").iter().take(until + 1).for_each(|event| cut.observe(event));
     let ended = cut.end(None);
     assert_eq!((ended.in_flight.len(), ended.created.len()), (cut.current(10).len(), 0), "begun, and nobody saw the end");
+}
+
+/// Where an apply died: the events of `a.b`, the id under its address in the state that was left, and what is in flight then.
+#[test]
+fn an_old_object_under_its_address_hides_no_new_one() {
+    use ChangeAction::{Create, Replace};
+    let start = |operation| Event::Start { address: "a.b".into(), operation, id: None };
+    let done = |operation, id: Option<&str>| Event::Complete { address: "a.b".into(), operation, id: id.map(str::to_owned) };
+    let old = Event::Start { address: "a.b".into(), operation: Operation::Delete, id: Some("old".into()) };
+    let (delete, create) = (Operation::Delete, Operation::Create);
+    let replaced = [old.clone(), done(delete, None), start(create), done(create, Some("new"))];
+    let nameless = [old.clone(), done(delete, None), start(create), done(create, None)];
+    let first = [start(create), done(create, Some("new")), old.clone()];
+    let rows: &[(&[Event], ChangeAction, Option<&str>, Option<Option<&str>>, &str)] = &[
+        (&replaced, Replace, Some("new"), None, "the state knows what was made"),
+        (&replaced, Replace, Some("old"), Some(Some("new")), "the mirror is older than what was made: the new one is nobody's"),
+        (&replaced, Replace, None, Some(Some("new")), "the same without the old one"),
+        (&nameless, Replace, Some("old"), Some(None), "no id was told: it is looked for"),
+        (&replaced[..3], Replace, Some("old"), Some(None), "the old id is not that of what is being made"),
+        (&replaced[..3], Replace, None, Some(None), "the same without the old one"),
+        (&first, Replace, Some("old"), Some(Some("new")), "made before the old one goes"),
+        (&replaced[2..], Create, Some("new"), None, "a plain create"),
+        (&replaced[2..], Create, None, Some(Some("new")), "made, and in no state"),
+        (&nameless[2..], Create, Some("new"), None, "an address that was not there before holds what was made"),
+    ];
+    for (events, action, held, expected, reason) in rows {
+        let mut tracker = Tracker::new(BTreeMap::from([("a.b".to_owned(), *action)]));
+        events.iter().for_each(|event| tracker.observe(event));
+        let resources = held.iter().map(|id| ("a.b".to_owned(), ("a".to_owned(), Some((*id).to_owned()))));
+        let state = StateView { resources: resources.collect(), ..StateView::parse(&fixture("terraform.tfstate")).unwrap() };
+        let found: Vec<_> = tracker.end(Some(&state)).in_flight.into_iter().map(|entry| (entry.action, entry.found_id)).collect();
+        let makes = found.iter().all(|(action, _)| matches!(action, Create | Replace));
+        let ids: Vec<_> = found.iter().map(|(_, id)| id.as_deref()).collect();
+        assert_eq!(ids, expected.iter().copied().collect::<Vec<_>>(), "{reason}");
+        assert!(makes, "it is looked for or imported: {reason}");
+    }
 }
 
 #[test]

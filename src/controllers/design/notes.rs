@@ -56,8 +56,12 @@ pub fn to_look_up(status: &DesignStatus) -> impl Iterator<Item = &InFlight> {
 }
 
 /// What looking came to: the id of each address that was looked for, if there is one. An address that is in the state
-/// after all (`recorded`) needs nothing more.
-pub fn looked_up(status: &DesignStatus, found: &BTreeMap<String, Option<String>>, recorded: impl Fn(&str) -> bool) -> DesignStatus {
+/// after all needs nothing more, unless what was found is another object than the one the state `held` there.
+pub fn looked_up<'a>(
+    status: &DesignStatus,
+    found: &BTreeMap<String, Option<String>>,
+    held: impl Fn(&str) -> Option<Option<&'a str>>,
+) -> DesignStatus {
     let mut next = status.clone();
     let Some(outcome) = &mut next.outcome else { return next };
     for entry in &mut outcome.in_flight {
@@ -66,7 +70,10 @@ pub fn looked_up(status: &DesignStatus, found: &BTreeMap<String, Option<String>>
             entry.looked_up = id.is_none();
         }
     }
-    outcome.in_flight.retain(|entry| !recorded(&entry.address));
+    outcome.in_flight.retain(|entry| match held(&entry.address) {
+        None => true,
+        Some(id) => id.zip(entry.found_id.as_deref()).is_some_and(|(held, found)| held != found),
+    });
     if outcome.in_flight.is_empty() {
         next.outcome = None;
     }

@@ -1,5 +1,6 @@
 //! The table of the decision, row by row: (reason, what is wanted, what is, the one step). Then the fold of results.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::diff::diff;
@@ -602,4 +603,24 @@ fn vanished_resources_stall_unless_the_plan_answers_a_persons_retry() {
     let handled = DesignStatus { handled_request_id: Some("r".into()), ..alone };
     let settling = Settling { request: Some(("r", RequestAction::Retry)), ..with(false) };
     assert!(settle(&handled, &job, &settling).last_failure.is_some(), "an acknowledgement counts once");
+}
+
+#[test]
+fn an_address_in_the_state_is_accounted_for_unless_something_else_was_found() {
+    let rows = [
+        (None, Some("new"), 1, "in no state, and found: the next plan imports it"),
+        (None, None, 1, "in no state, and not found: it stays named"),
+        (Some(Some("new")), None, 0, "the state holds it after all, so the search leaves it out"),
+        (Some(None), Some("new"), 0, "the state names no id"),
+        (Some(Some("old")), Some("new"), 1, "the state is older than what was made in its place"),
+    ];
+    for (held, found, left, reason) in rows {
+        let status = DesignStatus {
+            outcome: Some(Outcome { unknown: false, job: None, in_flight: in_flight(None, false) }),
+            ..DesignStatus::default()
+        };
+        let found = BTreeMap::from([("a.b".to_owned(), found.map(str::to_owned))]);
+        let next = super::notes::looked_up(&status, &found, |address| held.filter(|_| address == "a.b"));
+        assert_eq!(next.outcome.map_or(0, |outcome| outcome.in_flight.len()), left, "{reason}");
+    }
 }

@@ -132,7 +132,8 @@ impl World {
                 let session = &self.sessions[of];
                 let id = |index: usize| (!session.cloud[index].is_empty()).then(|| format!("id-{index}"));
                 let found = notes::to_look_up(&status).map(|entry| (entry.address.clone(), id(address(&entry.address)))).collect();
-                let held = |name: &str| session.state.as_ref().is_some_and(|state| state.holds[address(name)] > 0);
+                // the model knows addresses and how many objects stand behind them, no ids
+                let held = |name: &str| session.state.as_ref().filter(|state| state.holds[address(name)] > 0).map(|_| None);
                 status = notes::looked_up(&status, &found, held);
             }
             Decision::ConfirmInFlight => {
