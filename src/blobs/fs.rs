@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{BlobKey, Blobs, Error, advised};
+use super::{BlobKey, Blobs, Error, advised, once_more};
 use crate::store::{Guard, Tree, off_thread};
 
 /// A temp file this old is a crash's; a younger one may belong to a job process that writes right now.
@@ -56,7 +56,7 @@ impl Blobs for FsBlobs {
 
     async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), Error> {
         let owned = key.clone();
-        self.run("write", key.as_str(), move |tree| tree.write(owned.as_str(), &bytes, Guard::Always)).await.map(|_| ())
+        self.run("write", key.as_str(), move |tree| once_more(|| tree.write(owned.as_str(), &bytes, Guard::Always))).await.map(|_| ())
     }
 
     async fn create(&self, key: &BlobKey, bytes: Bytes) -> Result<(), Error> {
@@ -67,7 +67,7 @@ impl Blobs for FsBlobs {
 
     async fn delete(&self, key: &BlobKey) -> Result<(), Error> {
         let owned = key.clone();
-        self.run("delete", key.as_str(), move |tree| tree.remove(owned.as_str(), Guard::Always)).await.map(|_| ())
+        self.run("delete", key.as_str(), move |tree| once_more(|| tree.remove(owned.as_str(), Guard::Always))).await.map(|_| ())
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<BlobKey>, Error> {

@@ -130,6 +130,16 @@ pub fn advised(source: std::io::Error) -> std::io::Error {
     std::io::Error::new(source.kind(), format!("{advice} ({source})"))
 }
 
+/// Does a step once more when the medium said EIO: a network volume says it in passing, and a job that fails for it waits out a
+/// back-off. Only for steps that may be done twice, and whole: what a failed fsync left in memory is not written by another
+/// one of the same file.
+pub fn once_more<T>(step: impl Fn() -> std::io::Result<T>) -> std::io::Result<T> {
+    match step() {
+        Err(error) if error.raw_os_error() == Some(libc::EIO) => step(),
+        done => done,
+    }
+}
+
 /// Where bytes live.
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {

@@ -48,3 +48,21 @@ async fn hostile_names_stay_inside_the_directory() {
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was made beside the directory");
     assert_eq!(blobs.list("designs/").await.unwrap(), [key]);
 }
+
+#[test]
+fn a_step_is_done_once_more_after_eio_and_after_nothing_else() {
+    let rows = [
+        (libc::EIO, 1, true, 2, "in passing"),
+        (libc::EIO, 2, false, 2, "it stays"),
+        (libc::ENOSPC, 1, false, 1, "a full disk is not emptied by trying"),
+        (libc::EROFS, 1, false, 1, "nor made writable"),
+    ];
+    for (errno, times, well, tries, reason) in rows {
+        let tried = std::cell::Cell::new(0);
+        let done = once_more(|| {
+            tried.set(tried.get() + 1);
+            if tried.get() > times { Ok(()) } else { Err(std::io::Error::from_raw_os_error(errno)) }
+        });
+        assert_eq!((done.is_ok(), tried.get()), (well, tries), "{reason}");
+    }
+}

@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::blobs::once_more;
 use crate::faults;
 
 /// Galley's corner in a working directory; Terraform does not look into it.
@@ -86,7 +87,7 @@ impl Workdir {
             let path = self.path.join(name);
             if fs::read(&path).ok().as_deref() != Some(bytes) {
                 // Not fsynced: a crash loses nothing that is not written again before the next run.
-                put_whole(&path, bytes, false).map_err(io_error(&format!("write {name}")))?;
+                once_more(|| put_whole(&path, bytes, false)).map_err(io_error(&format!("write {name}")))?;
             }
         }
         self.remove_stale(&wanted).map_err(io_error("remove stale files"))
@@ -181,7 +182,7 @@ pub(super) const OWNER: &str = "owner.json";
 
 /// Writes a file whole and durably: 0600, fsync, rename, fsync of the directory.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    put_whole(path, bytes, true)
+    once_more(|| put_whole(path, bytes, true))
 }
 
 fn put_whole(path: &Path, bytes: &[u8], durably: bool) -> io::Result<()> {
@@ -214,6 +215,10 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
 
 /// Removes a file; one that is not there is fine. Not synced: what comes back after a power cut is removed again.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
+    once_more(|| remove_now(path))
+}
+
+fn remove_now(path: &Path) -> io::Result<()> {
     if !path.try_exists()? {
         return Ok(());
     }
@@ -228,6 +233,10 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 
 /// Removes a directory with everything in it; one that is not there is fine.
 pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+    once_more(|| remove_tree_now(path))
+}
+
+fn remove_tree_now(path: &Path) -> io::Result<()> {
     if !path.try_exists()? {
         return Ok(());
     }
