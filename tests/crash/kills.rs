@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::block;
 use crate::person::Person;
 use crate::scenarios::{NAME, Random, Scenario};
 use crate::world::World;
+use crate::{block, went_wrong};
 
 /// What one run came to.
 pub struct Outcome {
@@ -233,8 +233,10 @@ fn note(scenario: &Scenario, kill: &Kill, outcome: &Result<Outcome, String>) {
     if bad.is_empty() {
         return;
     }
-    println!("VIOLATION {} {}: {}", scenario.name, kill.said(), bad.join("; "));
-    println!("  again: GALLEY_CRASH_ONLY='{} {}' make crash", scenario.name, kill.said());
+    let (name, what) = (format!("{} {}", scenario.name, kill.said()), bad.join("; "));
+    println!("VIOLATION {name}: {what}");
+    println!("  again: GALLEY_CRASH_ONLY='{name}' make crash");
+    went_wrong(&name, &what);
     if let (Ok(outcome), Some(dir)) = (outcome, std::env::var_os("GALLEY_CRASH_LOGS")) {
         let file = format!("{} {}.log", scenario.name, kill.said()).replace([' ', ':', '*'], "-");
         let _ = std::fs::write(PathBuf::from(dir).join(file), &outcome.log);

@@ -22,6 +22,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use kills::{Base, Known, Trouble};
@@ -31,6 +32,15 @@ use world::World;
 
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// What went wrong, said once more where a long log ends.
+static WRONG: Mutex<Vec<String>> = Mutex::new(vec![]);
+
+/// Keeps what went wrong for the end; `name` is what `GALLEY_CRASH_ONLY` takes.
+pub fn went_wrong(name: &str, what: &str) {
+    let line = format!("  GALLEY_CRASH_ONLY='{name}': {}", galley::api::condition::clip(what, 220));
+    WRONG.lock().expect("what went wrong").push(line);
 }
 
 /// Runs a future to its end on this thread.
@@ -107,5 +117,6 @@ fn main() -> ExitCode {
         wrong += points::unpassed();
     }
     println!("\n{done} runs, {wrong} violations, {:?}", began.elapsed());
+    WRONG.lock().expect("what went wrong").iter().for_each(|line| println!("{line}"));
     if wrong == 0 && done > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -9,7 +9,7 @@ use galley::faults::Mutant;
 
 use crate::kills::{Kill, Trouble, guarded, run};
 use crate::storms::Stage;
-use crate::{block, kills};
+use crate::{block, kills, went_wrong};
 
 /// (scenario, point, nth, blow) under which the broken promise shows, most telling first. No blow: undisturbed.
 fn where_it_shows(mutant: Mutant) -> &'static [(&'static str, &'static str, usize, &'static str)] {
@@ -63,7 +63,10 @@ pub fn all(stage: &Stage<'_>) -> (usize, usize) {
         });
         match &caught {
             Some(seen) => println!("  {word:14} caught by {}", galley::api::condition::clip(seen, 220)),
-            None => println!("  {word:14} NOT CAUGHT"),
+            None => {
+                println!("  {word:14} NOT CAUGHT");
+                went_wrong(word, "a build broken on purpose, not caught");
+            }
         }
         caught.is_some()
     });

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::block;
 use crate::checks::Kept;
 use crate::kills::{Base, guarded};
 use crate::person::Person;
 use crate::scenarios::NAME;
 use crate::storms::Stage;
 use crate::world::{Start, World};
+use crate::{block, went_wrong};
 
 /// What is done to the data of an applied design while Galley is down, and to what the person remembers.
 #[derive(Default)]
@@ -73,6 +73,9 @@ pub fn all(stage: &Stage<'_>) -> (usize, usize) {
         let heard = said.as_ref().is_ok_and(|said| said.iter().any(|line| line.contains(row.says)));
         let result = if heard { "heard".to_owned() } else { format!("NOT HEARD: {said:?}") };
         println!("  {:44} {result}", row.name);
+        if !heard {
+            went_wrong(row.name, &result);
+        }
         !heard
     });
     let silent = silent.into_iter().filter(|silent| *silent).count();

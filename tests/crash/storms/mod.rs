@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::block;
 use crate::kills::{Base, Known, guarded};
 use crate::person::Person;
 use crate::scenarios::{NAME, Scenario, bucket, design};
 use crate::world::{EDITOR, STORY, Start, World};
+use crate::{block, went_wrong};
 
 /// What the parts after the kills stand on.
 pub struct Stage<'a> {
@@ -98,6 +98,9 @@ pub fn all(stage: &Stage<'_>) -> (usize, usize) {
             Err(error) => vec![error],
         };
         let result = if bad.is_empty() { "ok".to_owned() } else { format!("VIOLATION {}", bad.join("; ")) };
+        if !bad.is_empty() {
+            went_wrong(name, &bad.join("; "));
+        }
         println!("  {name:44} {result} ({:.1} s)", started.elapsed().as_secs_f32());
         !bad.is_empty()
     });
