@@ -150,7 +150,7 @@ pub struct TerraformJobStatus {
     /// addresses that were planned and not tried
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_attempted: Vec<String>,
-    /// addresses whose end nobody saw
+    /// addresses that may have been made: nobody saw their end, or a create failed without an answer that says no
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<InFlight>,
     /// why it failed, as a closed word

@@ -68,6 +68,12 @@ pub fn who_acts(diagnostics: &[Diagnostic]) -> Option<WhoActs> {
     errors().next().map(|_| WhoActs::Retry)
 }
 
+/// Whether an error says that nothing was done: a refusal by the service (4xx), or something that a person must change. After
+/// an error of the server (5xx), a lost connection or a provider that died, the request may have been carried out.
+pub fn is_refusal(diagnostic: &Diagnostic) -> bool {
+    diagnostic.who_acts == WhoActs::Stalled || diagnostic.code.as_deref().is_some_and(|code| code.starts_with('4'))
+}
+
 /// `400-LimitExceeded` of `400-LimitExceeded, You exceeded …`.
 fn code_of(summary: &str) -> Option<String> {
     let (code, _) = summary.split_once(',')?;

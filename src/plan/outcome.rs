@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::diagnostics;
 use super::events::{Event, Operation};
 use super::state::StateView;
 use crate::api::design::{ChangeAction, InFlight, Severity};
@@ -19,6 +20,10 @@ struct Seen {
     running: Option<Operation>,
     completed: Vec<Operation>,
     failed: bool,
+    /// what was being done when it failed; None when it was never begun
+    tried: Option<Operation>,
+    /// the failure was explained by somebody who knows that nothing was made
+    refused: bool,
     /// of what is being changed or deleted
     id: Option<String>,
     /// of what was made
@@ -36,6 +41,9 @@ pub struct Ended {
     pub not_attempted: Vec<String>,
     /// begun, and nobody saw the end
     pub in_flight: Vec<InFlight>,
+    /// creates that failed without an answer that says that nothing was made: the provider died, the connection broke,
+    /// the service had an error of its own. To be looked for as what is in flight.
+    pub unanswered: Vec<InFlight>,
 }
 
 impl Tracker {
@@ -66,10 +74,11 @@ impl Tracker {
                     Operation::Update | Operation::Delete => seen.id.clone_from(id),
                 }
             }
-            Event::Errored { address, .. } => {
+            Event::Errored { address, operation } => {
                 let seen = self.seen.entry(address.clone()).or_default();
                 seen.running = None;
                 seen.failed = true;
+                seen.tried = Some(*operation);
             }
             // A refused precondition or a broken plan of one resource fails it before any apply_start.
             Event::Diagnostic(diagnostic) if diagnostic.severity == Severity::Error => {
@@ -78,6 +87,7 @@ impl Tracker {
                 {
                     let seen = self.seen.entry(address.clone()).or_default();
                     seen.failed |= seen.running.is_none() && seen.completed.is_empty();
+                    seen.refused |= diagnostics::is_refusal(diagnostic);
                 }
             }
             Event::Diagnostic(_)
@@ -127,6 +137,8 @@ impl Tracker {
                 let other = operation == Operation::Create && action == ChangeAction::Replace;
                 let found_id = if other { None } else { seen.id.or_else(|| recorded.and_then(|(_, id)| id.clone())) };
                 ended.in_flight.push(InFlight { address, action: operation.as_action(), found_id, looked_up: false });
+            } else if seen.failed && seen.may_have_made(action, recorded) {
+                ended.unanswered.push(InFlight { address, action: ChangeAction::Create, found_id: None, looked_up: false });
             } else if seen.failed {
                 ended.failed.push(address);
             } else if action == ChangeAction::Import {
@@ -192,6 +204,12 @@ impl Seen {
             (Some((_, Some(held))), Some(made)) => held == made,
             (Some(_), _) => action != ChangeAction::Replace,
         }
+    }
+    /// A create that errored, and nobody said that nothing was made. What terraform recorded all the same (tainted) is known;
+    /// under the address of a replacement the state may still hold what was deleted.
+    fn may_have_made(&self, action: ChangeAction, recorded: Option<&(String, Option<String>)>) -> bool {
+        let known = recorded.is_some_and(|(_, held)| action != ChangeAction::Replace || self.id.is_some() && *held != self.id);
+        self.tried == Some(Operation::Create) && !self.refused && !known
     }
     fn is_done(&self, action: ChangeAction) -> bool {
         match action {

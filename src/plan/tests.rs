@@ -216,6 +216,62 @@ fn an_old_object_under_its_address_hides_no_new_one() {
     }
 }
 
+/// What is said of a create that errored, and whether something may have been made all the same.
+#[test]
+fn a_create_that_nobody_answered_may_have_made_something() {
+    use ChangeAction::{Create, Delete, Replace, Update};
+    let said = |summary: &str, detail: &str| {
+        let value = json!({"severity": "error", "address": "a.b", "summary": summary, "detail": detail});
+        Event::Diagnostic(Box::new(diagnostics::parse(&value, &Redactor::default())))
+    };
+    let start = |operation| Event::Start { address: "a.b".into(), operation, id: None };
+    let errored = |operation| Event::Errored { address: "a.b".into(), operation };
+    let tried = |answer: Option<Event>| [Some(start(Operation::Create)), Some(errored(Operation::Create)), answer].into_iter().flatten();
+    // run with terraform 1.11.4 and a provider that was killed in the middle of a create
+    let gone = said(
+        "Plugin did not respond",
+        "The plugin encountered an error, and failed to respond to the plugin.(*GRPCProvider).ApplyResourceChange call.",
+    );
+    let deleted = [
+        Event::Start { address: "a.b".into(), operation: Operation::Delete, id: Some("old".into()) },
+        Event::Complete { address: "a.b".into(), operation: Operation::Delete, id: Some("old".into()) },
+    ];
+    let rows: Vec<(Vec<Event>, ChangeAction, Option<&str>, bool, &str)> = vec![
+        (tried(None).collect(), Create, None, true, "terraform was killed before it said why"),
+        (tried(Some(gone.clone())).collect(), Create, None, true, "the provider died; the request may have arrived"),
+        (tried(Some(gone.clone())).collect(), Create, Some("new"), false, "it is in the state, tainted"),
+        (
+            tried(Some(said("500-InternalServerError, try again", ""))).collect(),
+            Create,
+            None,
+            true,
+            "an error of the server undoes nothing",
+        ),
+        (tried(Some(said("Post \"https://x\": read: connection reset by peer", ""))).collect(), Create, None, true, "no answer"),
+        (tried(Some(said("429-TooManyRequests, slow down", ""))).collect(), Create, None, false, "refused before anything was made"),
+        (tried(Some(said("409-BucketAlreadyExists, taken", ""))).collect(), Create, None, false, "refused"),
+        (tried(Some(said("400-LimitExceeded, too many", ""))).collect(), Create, None, false, "refused"),
+        (tried(Some(said("500-InternalError, Out of host capacity.", ""))).collect(), Create, None, false, "a no, whatever its number"),
+        (tried(Some(said("Invalid value for variable", "no"))).collect(), Create, None, false, "said by the provider itself"),
+        (deleted.iter().cloned().chain(tried(None)).collect(), Replace, None, true, "the second half of a replacement"),
+        (deleted.iter().cloned().chain(tried(None)).collect(), Replace, Some("old"), true, "the state still holds what was deleted"),
+        (deleted.iter().cloned().chain(tried(None)).collect(), Replace, Some("new"), false, "the state holds what was made, tainted"),
+        (vec![start(Operation::Update), errored(Operation::Update)], Update, Some("old"), false, "a refresh sees what an update did"),
+        (vec![start(Operation::Delete), errored(Operation::Delete)], Delete, Some("old"), false, "a refresh sees what a delete did"),
+        (vec![gone], Create, None, false, "never begun"),
+    ];
+    for (events, action, held, expected, reason) in rows {
+        let mut tracker = Tracker::new(BTreeMap::from([("a.b".to_owned(), action)]));
+        events.iter().for_each(|event| tracker.observe(event));
+        let resources = held.iter().map(|id| ("a.b".to_owned(), ("a".to_owned(), Some((*id).to_owned()))));
+        let state = StateView { resources: resources.collect(), ..StateView::parse(&fixture("terraform.tfstate")).unwrap() };
+        let ended = tracker.end(Some(&state));
+        assert_eq!((ended.unanswered.len(), ended.failed.len()), (usize::from(expected), usize::from(!expected)), "{reason}");
+        assert!(ended.in_flight.is_empty(), "terraform itself saw the end: {reason}");
+        assert!(ended.unanswered.iter().all(|entry| entry.action == Create && entry.found_id.is_none() && !entry.looked_up), "{reason}");
+    }
+}
+
 #[test]
 fn a_failed_apply_gives_codes_places_and_what_to_do() {
     let mut tracker = Tracker::default();

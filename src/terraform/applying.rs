@@ -129,7 +129,8 @@ impl LocalRunner {
         job.tell_progress(true).await;
         job.flush_log().await;
         let blobs = [JobBlob::Log, JobBlob::PlanJson].map(|what| BlobKey::job(&input.design_uid, &input.job, what).as_str().to_owned());
-        let Ended { created, failed, not_attempted, in_flight } = ended;
+        let Ended { created, failed, not_attempted, mut in_flight, unanswered } = ended;
+        in_flight.extend(unanswered);
         Completed {
             phase: verdict.phase,
             reason,

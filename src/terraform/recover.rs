@@ -80,7 +80,9 @@ impl LocalRunner {
         faults::pass("terraform", "recover", "before");
         let settled = self.settle_after_crash(&work, design_uid, job).await?;
         self.remember(design_uid, settled.view.clone());
-        let ended = self.reconstruct(design_uid, job, action, &dir, &settled).await?;
+        let mut ended = self.reconstruct(design_uid, job, action, &dir, &settled).await?;
+        // Whoever killed terraform may have killed its provider first: then it still said that a create failed.
+        ended.in_flight.append(&mut ended.unanswered);
         Ok(Recovered::Dead {
             state: settled.view.map(|view| view.record.clone()),
             restored: settled.restored,

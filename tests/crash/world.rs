@@ -292,20 +292,25 @@ impl World {
         files.iter().rev().filter_map(|path| self.state(path)).find_map(|state| Some((version(&state)?, addresses(&state)?)))
     }
 
-    /// Processes that work in this world's data directory, by command line.
+    /// Processes that work in this world's directory, by command line.
     pub fn processes(&self) -> Vec<(i32, String)> {
-        let here = self.dir.path().display().to_string();
-        let mut found = vec![];
-        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-            let cwd = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-            let command = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default()).replace('\0', " ");
-            if pid != std::process::id() as i32 && (cwd.starts_with(self.dir.path()) || command.contains(&here)) {
-                found.push((pid, command));
-            }
-        }
-        found
+        processes_in(self.dir.path())
     }
+}
+
+/// Processes that work in a directory or name it, by command line.
+pub fn processes_in(dir: &Path) -> Vec<(i32, String)> {
+    let here = dir.display().to_string();
+    let mut found = vec![];
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let cwd = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default()).replace('\0', " ");
+        if pid != std::process::id() as i32 && (cwd.starts_with(dir) || command.contains(&here)) {
+            found.push((pid, command));
+        }
+    }
+    found
 }
 
 /// The program under test: the one built with this harness, or the one that `GALLEY_CRASH_BINARY` names.

@@ -288,7 +288,7 @@ pub struct Outcome {
     /// job whose end was not seen
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
-    /// addresses whose making was cut off and that are in no state
+    /// addresses whose making was cut off, or failed unanswered, and that are in no state
     #[serde(default)]
     pub in_flight: Vec<InFlight>,
 }

@@ -80,7 +80,7 @@ pub(super) struct Done {
 pub async fn act(ctx: &Ctx, fetched: &Fetched, known: (&Tools, &Desired, &Observed), step: Step) -> Result<Outcome, Error> {
     let (tools, desired, observed) = known;
     let hands = Hands { ctx, fetched, tools, desired, observed };
-    tracing::debug!(step = ?std::mem::discriminant(&step), "step");
+    tracing::debug!(step = step.name(), "step");
     let done = match step {
         Step::Settle => hands.settle().await?,
         Step::DropIntent => hands.noted(drop_intent(&fetched.status)),

@@ -3,11 +3,12 @@
 //! No IO, no clock, no async. Same input, same step. `tests.rs` holds a row for every line of the table.
 
 use super::super::backoff;
+use super::notes;
 use super::observe::{Job, Observed, Seen, may_have_made, unconfirmed};
 use super::step::{ApprovalRef, Order, Rest, Step};
 use super::validate::{Desired, Goal};
 use crate::api::approval::{ApprovalContext, Role, judge};
-use crate::api::design::{LastFailure, PlanRecord, RequestAction, RescueAction};
+use crate::api::design::{InFlight, LastFailure, PlanRecord, RequestAction, RescueAction};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{Reason, TerraformJob, Time, WhoActs};
 
@@ -46,7 +47,11 @@ pub fn diff(desired: &Desired, observed: &Observed, now: &Time) -> Step {
             None => Step::IssueRefresh(order(desired, observed, Action::Refresh, true)),
         };
     }
-    if observed.in_flight().iter().any(|entry| may_have_made(entry) && entry.found_id.is_none() && !entry.looked_up) {
+    // What was never looked for; and what is in the state by now, which needs nothing more: an import that was part of an
+    // apply that failed elsewhere, or an address that a later apply made.
+    let to_account =
+        |entry: &InFlight| entry.found_id.is_none() && !entry.looked_up || notes::is_recorded(entry, observed.held(&entry.address));
+    if observed.in_flight().iter().any(|entry| may_have_made(entry) && to_account(entry)) {
         return Step::LookUpInFlight;
     }
     if let Some(rest) = failure.filter(|_| !vanishing_approved(desired, observed, now)).and_then(|failure| rest_of(failure, now)) {
@@ -159,6 +164,13 @@ fn present(desired: &Desired, observed: &Observed, digest: &str, apply: bool, no
     {
         return Step::IssueRefresh(order(desired, observed, Action::Refresh, true));
     }
+    // An import cannot take over what was found while the state holds another object there, and a plan would make a third.
+    let is_another = |entry: &&InFlight| notes::is_another(entry, observed.held(&entry.address).flatten());
+    let contested: Vec<String> = observed.in_flight().iter().filter(is_another).map(|entry| entry.address.clone()).collect();
+    if !contested.is_empty() {
+        let retry = desired.request.as_ref().is_some_and(|request| request.action == RequestAction::Retry);
+        return if retry { Step::ConfirmInFlight } else { Step::Rest(Rest::InFlight(contested)) };
+    }
     let applied = as_applied(observed, digest);
     if let Some(order) = plan_needed(desired, observed, digest, applied, now) {
         return if observed.secrets_missing.is_empty() {
@@ -210,9 +222,7 @@ fn plan_needed(desired: &Desired, observed: &Observed, digest: &str, applied: bo
         return Some(base(true));
     }
     let plan = observed.plan_for(Some(digest), false);
-    let imports: std::collections::BTreeMap<_, _> =
-        observed.in_flight().iter().filter_map(|entry| Some((entry.address.clone(), entry.found_id.clone()?))).collect();
-    if !applied && plan.is_none_or(|plan| plan.imports != imports) {
+    if !applied && plan.is_none_or(|plan| plan.imports != notes::imports(observed)) {
         return Some(base(true));
     }
     let drift = observed.status.drift.as_ref().filter(|drift| !drift.items.is_empty());

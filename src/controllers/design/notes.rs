@@ -70,14 +70,21 @@ pub fn looked_up<'a>(
             entry.looked_up = id.is_none();
         }
     }
-    outcome.in_flight.retain(|entry| match held(&entry.address) {
-        None => true,
-        Some(id) => id.zip(entry.found_id.as_deref()).is_some_and(|(held, found)| held != found),
-    });
+    outcome.in_flight.retain(|entry| !is_recorded(entry, held(&entry.address)));
     if outcome.in_flight.is_empty() {
         next.outcome = None;
     }
     next
+}
+
+/// Whether an address is in the state (then `held`, with its id if it has one), and what was found is not another object.
+pub fn is_recorded(entry: &InFlight, held: Option<Option<&str>>) -> bool {
+    held.is_some_and(|held| !is_another(entry, held))
+}
+
+/// Whether what was found under an address is another object than the one that the state holds there.
+pub fn is_another(entry: &InFlight, held: Option<&str>) -> bool {
+    held.zip(entry.found_id.as_deref()).is_some_and(|(held, found)| held != found)
 }
 
 /// Import blocks of the next plan: what was looked for and found.

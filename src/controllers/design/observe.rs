@@ -78,6 +78,10 @@ impl Observed {
         let inputs = destroy || digest == Some(plan.digest.as_str());
         (plan.destroy == destroy && inputs && (plan.lineage.as_str(), plan.serial) == self.state.version()).then_some(plan)
     }
+    /// What the state holds under an address: its id, if it has one.
+    pub fn held(&self, address: &str) -> Option<Option<&str>> {
+        self.view.as_ref()?.resources.get(address).map(|(_, id)| id.as_deref())
+    }
     /// Addresses in flight.
     pub fn in_flight(&self) -> &[InFlight] {
         self.status.outcome.as_ref().map_or(&[], |outcome| &outcome.in_flight)

@@ -9,6 +9,7 @@ use crate::api::approval::{ApprovalSpec, ApprovalStatus, Role};
 use crate::api::design::*;
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{Approval, Reason, TerraformJob, TerraformJobSpec, TerraformJobStatus, Time, WhoActs};
+use crate::terraform::StateView;
 
 pub const DIGEST: &str = "digest";
 pub const SHA: &str = "sha";
@@ -141,6 +142,18 @@ impl Observed {
     pub fn state(mut self, resources: usize) -> Self {
         self.status.apply_started = true;
         self.state = Seen::Held(StateRecord { lineage: "l".into(), serial: 5, resources });
+        self
+    }
+    /// What that state holds: address and id.
+    pub fn holds(mut self, address: &str, id: &str) -> Self {
+        let Seen::Held(record) = &self.state else { return self };
+        let view = StateView {
+            record: record.clone(),
+            resources: [(address.to_owned(), ("a".to_owned(), Some(id.to_owned())))].into(),
+            outputs: Default::default(),
+            raw: std::sync::Arc::new(serde_json::Value::Null),
+        };
+        self.view = Some(std::sync::Arc::new(view));
         self
     }
     pub fn state_lost(mut self) -> Self {

@@ -52,6 +52,29 @@ pub enum Step {
     Rest(Rest),
 }
 
+impl Step {
+    /// Its name, for the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::Settle => "Settle",
+            Step::DropIntent => "DropIntent",
+            Step::CancelJob { .. } => "CancelJob",
+            Step::IssueRefresh(_) => "IssueRefresh",
+            Step::Rescue => "Rescue",
+            Step::LookUpInFlight => "LookUpInFlight",
+            Step::ConfirmInFlight => "ConfirmInFlight",
+            Step::IssuePlan(_) => "IssuePlan",
+            Step::Restamp => "Restamp",
+            Step::RecordSynced => "RecordSynced",
+            Step::IssueApply { .. } => "IssueApply",
+            Step::IssueDestroy { .. } => "IssueDestroy",
+            Step::CreatePolicyApproval => "CreatePolicyApproval",
+            Step::Forget { .. } => "Forget",
+            Step::Rest(_) => "Rest",
+        }
+    }
+}
+
 /// What makes a job this job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Order {

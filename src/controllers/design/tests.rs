@@ -153,6 +153,36 @@ fn suspension_and_unknown_outcomes_come_before_wishes() {
                 Step::IssuePlan(order()),
             ),
             (
+                "an import that the state holds by now is accounted for: its apply failed elsewhere",
+                present(true),
+                fresh().state(1).holds("a.b", "id").outcome(false, in_flight(Some("id"), false)).failed(failure(WhoActs::Stalled)),
+                Step::LookUpInFlight,
+            ),
+            (
+                "so is what was not found and was made by a later apply",
+                present(true),
+                fresh().state(1).holds("a.b", "id").outcome(false, in_flight(None, true)),
+                Step::LookUpInFlight,
+            ),
+            (
+                "and it keeps no destroy waiting",
+                absent(true),
+                fresh().state(1).holds("a.b", "id").outcome(false, in_flight(Some("id"), false)),
+                Step::LookUpInFlight,
+            ),
+            (
+                "two objects of one address: no import takes over the second, and a plan might make a third",
+                present(true),
+                fresh().state(1).holds("a.b", "old").outcome(false, in_flight(Some("id"), false)),
+                Step::Rest(Rest::InFlight(vec!["a.b".into()])),
+            ),
+            (
+                "until a person says that it is accounted for",
+                present(true).requesting("r", RequestAction::Retry),
+                fresh().state(1).holds("a.b", "old").outcome(false, in_flight(Some("id"), false)),
+                Step::ConfirmInFlight,
+            ),
+            (
                 "what was not found waits for the approver",
                 present(true),
                 fresh().state(1).outcome(false, in_flight(None, true)).plan(at_serial(plan(DIGEST, "l", 5), 5)).approved(Role::Editor),

@@ -74,6 +74,7 @@ const STORMS: &[Storm] = &[
     ("two servers on one data directory", |base| Box::pin(hosts::two_servers(base))),
     ("terraform hangs and ignores SIGINT", |base| Box::pin(terraform::hangs(base))),
     ("terraform is killed for its memory", |base| Box::pin(terraform::is_killed(base))),
+    ("terraform loses its provider in a create", |base| Box::pin(terraform::loses_its_provider(base))),
     ("terraform prints garbage", |base| Box::pin(terraform::prints_garbage(base))),
     ("terraform ends without a word", |base| Box::pin(terraform::ends_without_a_word(base))),
     ("terraform leaves children behind", |base| Box::pin(terraform::leaves_children(base))),

@@ -7,7 +7,7 @@ use galley::api::terraformjob::{Action, JobPhase};
 use super::{Blown, begin, eventually, more, person, slow, start, when_it_runs};
 use crate::kills::Base;
 use crate::person::Wish;
-use crate::world::{World, terraform};
+use crate::world::{World, processes_in, terraform};
 
 /// A terraform that does `once` at its first `command` and is the real one from then on. In the script `$real` is the real
 /// one.
@@ -70,6 +70,27 @@ pub async fn is_killed(base: &Base) -> std::io::Result<Blown> {
     once(&world, "apply", "\"$real\" \"$@\" &\npid=$!\nsleep 0.7\nkill -9 $pid\nkill -9 $$")?;
     let (mut bad, phases) = through(&mut world, base, Action::Apply).await;
     among(&mut bad, &phases, JobPhase::Interrupted);
+    Ok(Blown::Through(bad))
+}
+
+/// A provider that dies in the middle of a create: terraform says that the create failed, and the cloud has it all the same.
+pub async fn loses_its_provider(base: &Base) -> std::io::Result<Blown> {
+    let mut world = begin(base).await?;
+    slow(&world, base, Duration::from_millis(900));
+    let data = world.data();
+    let kill = when_it_runs(&world, "apply", move || {
+        std::thread::sleep(Duration::from_millis(600));
+        let providers = || processes_in(&data).into_iter().filter(|(_, command)| command.contains("sandbox-provider"));
+        providers()
+            .filter(|(pid, _)| nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL).is_ok())
+            .count()
+    });
+    let (mut bad, phases) = through(&mut world, base, Action::Apply).await;
+    if !matches!(kill.join(), Ok(Some(1))) {
+        bad.push("there was no provider to kill".to_owned());
+    }
+    // nobody was asked: it was looked for, found, and taken over by the next plan
+    among(&mut bad, &phases, JobPhase::Failed);
     Ok(Blown::Through(bad))
 }
 
