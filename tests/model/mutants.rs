@@ -44,6 +44,11 @@ fn looks_nothing_up(desired: &Desired, observed: &Observed, now: &Time) -> Decis
     }
 }
 
+/// `diff` that lets nothing go that the state holds by now.
+fn lets_nothing_go(desired: &Desired, observed: &Observed, now: &Time) -> Decision {
+    diff(desired, &Observed { view: None, ..observed.clone() }, now)
+}
+
 /// `diff` that never folds a finished job.
 fn leaves_jobs_alone(desired: &Desired, observed: &Observed, now: &Time) -> Decision {
     match diff(desired, observed, now) {
@@ -130,6 +135,12 @@ fn rows() -> Vec<(&'static str, Hooks, Model, &'static str)> {
             Hooks { diff: looks_nothing_up, ..PRODUCTION },
             safety("a crash", Budget { crashes: 1, ..small }),
             "a resource was made twice",
+        ),
+        (
+            "diff lets nothing go",
+            Hooks { diff: lets_nothing_go, ..PRODUCTION },
+            safety("an import, and a failure elsewhere", Budget { crashes: 1, failures: 1, ..small }),
+            "livelock",
         ),
         ("diff leaves finished jobs alone", Hooks { diff: leaves_jobs_alone, ..PRODUCTION }, rests("nothing else", small), "lost wake-up"),
         ("diff writes for ever", Hooks { diff: writes_for_ever, ..PRODUCTION }, safety("nothing else", none), "livelock"),

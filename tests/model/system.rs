@@ -98,7 +98,8 @@ impl Model {
         }
         for (of, session) in world.sessions.iter().enumerate() {
             if left.failures > 0 && session.hands.as_ref().is_some_and(|hands| hands.stage == Hold::Terraform) {
-                steps.extend([End::Refused, End::Throttled, End::Killed].map(|end| Step::Ends(of, end)));
+                steps
+                    .extend([End::Refused, End::RefusedFirst, End::Throttled, End::Unanswered, End::Killed].map(|end| Step::Ends(of, end)));
             }
             let Some(design) = &session.design else { continue };
             if left.edits > 0 && design.spec.version < 3 {

@@ -226,6 +226,10 @@ pub enum End {
     Refused,
     /// the same, and it goes away by itself
     Throttled,
+    /// the first address is refused, the second is done: what was imported is in the state, and the apply failed all the same
+    RefusedFirst,
+    /// the first address is done, the second is made, in no state, and said to have failed: its provider died
+    Unanswered,
     /// killed: the first address is recorded, the second is made and in no state
     Killed,
 }

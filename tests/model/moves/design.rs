@@ -130,11 +130,9 @@ impl World {
             }
             Decision::LookUpInFlight => {
                 let session = &self.sessions[of];
-                let id = |index: usize| (!session.cloud[index].is_empty()).then(|| format!("id-{index}"));
-                let found = notes::to_look_up(&status).map(|entry| (entry.address.clone(), id(address(&entry.address)))).collect();
-                // the model knows addresses and how many objects stand behind them, no ids
-                let held = |name: &str| session.state.as_ref().filter(|state| state.holds[address(name)] > 0).map(|_| None);
-                status = notes::looked_up(&status, &found, held);
+                let found = |index: usize| (!session.cloud[index].is_empty()).then(|| id(index));
+                let found = notes::to_look_up(&status).map(|entry| (entry.address.clone(), found(address(&entry.address)))).collect();
+                status = notes::looked_up(&status, &found, |name| seen.1.held(name));
             }
             Decision::ConfirmInFlight => {
                 status = notes::confirmed(&status, wanted.request.as_ref().map(|request| request.id.as_str()));

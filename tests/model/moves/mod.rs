@@ -8,6 +8,7 @@ mod outside;
 mod terraform;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use galley::api::approval::{ApprovalContext, ApprovalSpec, ApprovalStatus, Refused, RefusedReason};
 use galley::api::design::{
@@ -26,6 +27,7 @@ use galley::controllers::gate::{Decision as Claim, Holder};
 use galley::controllers::job::prepare::consumption;
 use galley::controllers::scheduler::Candidate;
 use galley::controllers::{SUPERSEDED, Settings};
+use galley::plan::StateView;
 
 use super::pool::Kept;
 use super::world::*;
@@ -81,10 +83,26 @@ pub fn observed(session: &Session, name: usize, status: &DesignStatus) -> Observ
         status: status.clone(),
         job,
         state,
-        view: None,
+        view: session.state.as_ref().map(view),
         approvals: if look { session.approvals.iter().map(|approval| (**approval).clone()).collect() } else { vec![] },
         secrets_missing: vec![],
     }
+}
+
+/// The id of an address: the model has one object that counts for each.
+pub fn id(index: usize) -> String {
+    format!("id-{index}")
+}
+
+/// What of a state the decisions look at: the addresses it holds.
+fn view(state: &State) -> Arc<StateView> {
+    let held = (0..2).filter(|index| state.holds[*index] > 0);
+    Arc::new(StateView {
+        record: state.record(),
+        resources: held.map(|index| (ADDRESSES[index].to_owned(), (String::new(), Some(id(index))))).collect(),
+        outputs: BTreeMap::new(),
+        raw: Arc::new(serde_json::Value::Null),
+    })
 }
 
 impl World {

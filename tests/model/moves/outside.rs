@@ -66,8 +66,8 @@ impl World {
             {
                 let (done, in_flight) = match end {
                     // killed before it did anything
-                    End::Refused | End::Throttled => Default::default(),
-                    End::Well | End::Killed => self.change_cloud(of, &job, end),
+                    End::Refused | End::Throttled | End::RefusedFirst => Default::default(),
+                    End::Well | End::Killed | End::Unanswered => self.change_cloud(of, &job, end),
                 };
                 self.session(of).remains = Some(Left { job: job.metadata.name.clone().unwrap_or_default(), in_flight, done });
             }

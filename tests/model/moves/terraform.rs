@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// More plans than any way within the bounds or any walk has a reason for.
+const MANY_PLANS: u8 = 100;
+
 impl World {
     /// Starts Terraform; false when the runner refuses because the state is another one.
     pub(super) fn start(&mut self, of: usize, name: &str) -> bool {
@@ -68,7 +71,7 @@ impl World {
                 TerraformJobStatus { phase: Some(JobPhase::Cancelled), ..Default::default() }
             }
             Action::Plan | Action::Refresh if end != End::Well => {
-                let who = if end == End::Refused { WhoActs::Stalled } else { WhoActs::Retry };
+                let who = if matches!(end, End::Refused | End::RefusedFirst) { WhoActs::Stalled } else { WhoActs::Retry };
                 let phase = if end == End::Killed { JobPhase::Interrupted } else { JobPhase::Failed };
                 TerraformJobStatus { phase: Some(phase), who_acts: Some(who), ..Default::default() }
             }
@@ -103,22 +106,30 @@ impl World {
         let (drift_deletes, drift_updates) = self.drift(of);
         let session = self.session(of);
         session.plans += 1;
+        let endless = session.plans > MANY_PLANS;
         let sha = format!("p{}", session.plans);
         let holds = session.state.as_ref().map_or([0, 0], |state| state.holds);
         let wanted: u8 = job.spec.digest.trim_start_matches('d').parse().unwrap_or(0);
+        // as the runner does: what the state holds is not imported
+        let mut imports = job.spec.imports.clone();
+        imports.retain(|name, _| holds[address(name)] == 0);
         let mut counts = Counts::default();
         for (index, held) in holds.iter().enumerate() {
             let there = *held > 0 && !session.cloud[index].is_empty();
             if job.spec.destroy_plan {
                 counts.delete += usize::from(there);
             } else if !there {
-                match job.spec.imports.contains_key(ADDRESSES[index]) {
+                match imports.contains_key(ADDRESSES[index]) {
                     true => counts.import += 1,
                     false => counts.create += 1,
                 }
             } else if session.cloud[index].first() != Some(&wanted) || *held != wanted {
                 counts.update += 1;
             }
+        }
+        if endless {
+            // every plan is another one, so no state is met twice
+            self.fault("livelock: it is planned again and again");
         }
         let plan = PlanRecord {
             job: job.metadata.name.clone().unwrap_or_default(),
@@ -133,7 +144,7 @@ impl World {
             changes: vec![],
             drift_deletes,
             drift_updates,
-            imports: job.spec.imports.clone(),
+            imports,
             output_changes: false,
             created_at: at(self.now),
             expires_at: at(self.now + 3600),
@@ -168,6 +179,18 @@ impl World {
                 failed: vec![ADDRESSES[1].into()],
                 ..base
             },
+            End::RefusedFirst => TerraformJobStatus {
+                phase: Some(JobPhase::Failed),
+                who_acts: Some(WhoActs::Stalled),
+                failed: vec![ADDRESSES[0].into()],
+                ..base
+            },
+            End::Unanswered => TerraformJobStatus {
+                phase: Some(JobPhase::Failed),
+                who_acts: Some(WhoActs::Retry),
+                in_flight: in_flight.iter().map(unseen).collect(),
+                ..base
+            },
             End::Throttled => TerraformJobStatus {
                 phase: Some(JobPhase::Failed),
                 who_acts: Some(WhoActs::Retry),
@@ -200,10 +223,12 @@ impl World {
                 Action::Destroy => state.holds[index] > 0,
                 _ => !there || session.cloud[index].first() != Some(&wanted) || state.holds[index] != wanted,
             };
-            if !touched || (index == 1 && matches!(end, End::Refused | End::Throttled)) {
+            let refused = if index == 0 { end == End::RefusedFirst } else { matches!(end, End::Refused | End::Throttled) };
+            if !touched || refused {
                 continue;
             }
-            let recorded = index == 0 || end == End::Well;
+            let recorded = index == 0 || matches!(end, End::Well | End::RefusedFirst);
+            let makes = job.spec.action != Action::Destroy && !there && !imported;
             if job.spec.action == Action::Destroy {
                 session.cloud[index].clear();
             } else if there || imported {
@@ -215,7 +240,7 @@ impl World {
             if recorded {
                 state.holds[index] = if job.spec.action == Action::Destroy { 0 } else { wanted };
                 done.push(index);
-            } else {
+            } else if makes || end == End::Killed {
                 in_flight.push(index);
             }
         }
