@@ -67,7 +67,8 @@ pub struct TerraformJobSpec {
     /// id of the request it answers, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Addresses to import with the ids that were found for them (after an interrupted apply).
+    /// Addresses to import with the ids that were found for them (after an interrupted apply). What the state holds there
+    /// under another id is gone from the cloud and is struck out of it first.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub imports: std::collections::BTreeMap<String, String>,
     /// false → true is the only edit.

@@ -126,8 +126,13 @@ fn by_code(status: &str, name: &str, message: &str) -> (WhoActs, Advice) {
 }
 
 /// Parts of messages that come from Terraform, its plugins or the network and go away: (text, what it means).
-const PASSING: [&str; 10] = [
+const PASSING: [&str; 15] = [
     "plugin did not respond",
+    "context canceled",
+    "context deadline exceeded",
+    "unexpected eof",
+    "client connection lost",
+    "broken pipe",
     "reattachment process not found",
     "connection refused",
     "connection reset",

@@ -106,6 +106,22 @@ pub fn with_serial(bytes: &[u8], serial: u64) -> Result<Vec<u8>, serde_json::Err
     serde_json::to_vec(&state)
 }
 
+/// The same state without some addresses, under the next serial. What is only kept to be destroyed (deposed) stays.
+pub fn without(raw: &Value, gone: &BTreeSet<String>) -> Result<Vec<u8>, serde_json::Error> {
+    let mut state = raw.clone();
+    state["serial"] = (raw["serial"].as_u64().unwrap_or_default() + 1).into();
+    if let Some(resources) = state["resources"].as_array_mut() {
+        for resource in resources.iter_mut().filter(|resource| resource["mode"].as_str() == Some("managed")) {
+            let base = base_of(resource);
+            if let Some(instances) = resource["instances"].as_array_mut() {
+                instances.retain(|instance| !gone.contains(&address_of(&base, instance)));
+            }
+        }
+        resources.retain(|resource| resource["mode"].as_str() != Some("managed") || super::items(&resource["instances"]).next().is_some());
+    }
+    serde_json::to_vec(&state)
+}
+
 /// One managed object of a state.
 pub(crate) struct Instance<'a> {
     /// full address; a deposed object says so
@@ -123,19 +139,31 @@ pub(crate) fn instances(raw: &Value) -> impl Iterator<Item = Instance<'_>> {
     let managed = super::items(&raw["resources"]).filter(|resource| resource["mode"].as_str() == Some("managed"));
     managed.flat_map(|resource| {
         let resource_type = resource["type"].as_str().unwrap_or_default();
-        let module = resource["module"].as_str().map(|module| format!("{module}.")).unwrap_or_default();
-        let base = format!("{module}{resource_type}.{}", resource["name"].as_str().unwrap_or_default());
-        super::items(&resource["instances"]).map(move |instance| {
-            let key = match &instance["index_key"] {
-                Value::Null => String::new(),
-                // JSON quoting is HCL quoting but for `${`; Terraform prints `$${` there.
-                Value::String(key) => format!("[{}]", Value::from(key.as_str()).to_string().replace("${", "$${").replace("%{", "%%{")),
-                other => format!("[{other}]"),
-            };
-            let deposed = instance["deposed"].as_str();
-            let suffix = deposed.map(|key| format!("{}{key})", super::DEPOSED)).unwrap_or_default();
-            let attributes = &instance["attributes"];
-            Instance { address: format!("{base}{key}{suffix}"), resource_type, attributes, deposed: deposed.is_some() }
+        let base = base_of(resource);
+        super::items(&resource["instances"]).map(move |instance| Instance {
+            address: address_of(&base, instance),
+            resource_type,
+            attributes: &instance["attributes"],
+            deposed: instance["deposed"].as_str().is_some(),
         })
     })
+}
+
+/// Address of a resource, without the key of an instance.
+fn base_of(resource: &Value) -> String {
+    let text = |member: &str| resource[member].as_str().unwrap_or_default();
+    let module = resource["module"].as_str().map(|module| format!("{module}.")).unwrap_or_default();
+    format!("{module}{}.{}", text("type"), text("name"))
+}
+
+/// Full address of one object of a resource.
+fn address_of(base: &str, instance: &Value) -> String {
+    let key = match &instance["index_key"] {
+        Value::Null => String::new(),
+        // JSON quoting is HCL quoting but for `${`; Terraform prints `$${` there.
+        Value::String(key) => format!("[{}]", Value::from(key.as_str()).to_string().replace("${", "$${").replace("%{", "%%{")),
+        other => format!("[{other}]"),
+    };
+    let suffix = instance["deposed"].as_str().map(|key| format!("{}{key})", super::DEPOSED)).unwrap_or_default();
+    format!("{base}{key}{suffix}")
 }

@@ -1,6 +1,7 @@
 //! The state, twice: the file that Terraform rewrites in place (and that a kill can tear), and its whole snapshots in
 //! blobs. Restores the first from the second, and never the other way round with anything torn.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,16 @@ impl Mirror {
         self.store(&view, bytes.clone()).await?;
         self.restore(work, bytes).await?;
         Ok(Restored::Done(view.record))
+    }
+
+    /// Strikes addresses out of a state, durably. Nothing in the cloud is touched.
+    pub async fn strike_out(&self, work: &Workdir, state: &StateView, gone: &BTreeSet<String>) -> Result<StateView, Error> {
+        let wrong = |error: std::io::Error| io_error("strike an address out of the state")(error);
+        let bytes = Bytes::from(crate::plan::state::without(&state.raw, gone).map_err(|error| wrong(error.into()))?);
+        let view = StateView::parse(&bytes).map_err(|error| wrong(std::io::Error::other(error)))?;
+        self.store(&view, bytes.clone()).await?;
+        self.restore(work, bytes).await?;
+        Ok(view)
     }
 
     /// Compares file and mirror, and makes both the newest whole state of one lineage.

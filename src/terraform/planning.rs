@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -25,8 +26,9 @@ impl LocalRunner {
     /// Plans, or looks at the cloud.
     pub(super) async fn plan(&self, input: RunInput, control: Control, events: mpsc::Sender<RunEvent>) -> Result<Completed, Error> {
         let settled = self.settle(&input.design_uid).await?;
-        let state = settled.view.as_deref();
-        Self::check(&input, state)?;
+        Self::check(&input, settled.view.as_deref())?;
+        let view = self.without_predecessors(&input, settled.view).await?;
+        let state = view.as_deref();
         let mut job = self.open(&input, state, control, events).await?;
         let provider = self.options.provider.prepare(&input.design_uid, input.target, &Self::types(&input, state)).await?;
         let env = self.environment(&job.work, &args::traced(provider, &input));
@@ -45,6 +47,23 @@ impl LocalRunner {
             Err(error) => Outcome { message: Some(super::chain(&error)), ..Outcome::failed(error.reason(), error.who_acts()) },
         };
         Ok(finish(&mut job, &input, outcome, state).await)
+    }
+
+    /// The state without what the imports take the place of: Terraform imports nothing under an address that the state holds.
+    /// Such a state is older than the replacement that it was cut off in; that its object is gone was seen by a refresh.
+    async fn without_predecessors(&self, input: &RunInput, state: Option<Arc<StateView>>) -> Result<Option<Arc<StateView>>, Error> {
+        let Some(view) = &state else { return Ok(state) };
+        let held = |address: &String| view.resources.get(address).and_then(|(_, id)| id.as_ref());
+        let is_another = |(address, id): &(&String, &String)| held(address).is_some_and(|held| held != *id);
+        let gone: BTreeSet<String> = input.imports.iter().filter(is_another).map(|(address, _)| address.clone()).collect();
+        if gone.is_empty() || input.destroy_plan {
+            return Ok(state);
+        }
+        let view = job::mirror(&self.options, &input.design_uid).strike_out(&self.workdir(&input.design_uid), view, &gone).await?;
+        tracing::warn!(design = %input.design_uid, ?gone, serial = view.record.serial, "struck out of the state: what took their place is imported");
+        let view = Some(Arc::new(view));
+        self.remember(&input.design_uid, view.clone());
+        Ok(view)
     }
 
     /// `init`, when there is something to do; one at a time.

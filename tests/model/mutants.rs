@@ -39,7 +39,9 @@ fn forgets_the_unknown_outcome(desired: &Desired, observed: &Observed, now: &Tim
 /// `diff` that takes what was in flight for accounted for without looking.
 fn looks_nothing_up(desired: &Desired, observed: &Observed, now: &Time) -> Decision {
     match diff(desired, observed, now) {
-        Decision::LookUpInFlight => Decision::ConfirmInFlight,
+        Decision::LookUpInFlight => {
+            Decision::ConfirmInFlight { addresses: observed.in_flight().iter().map(|entry| entry.address.clone()).collect() }
+        }
         other => other,
     }
 }

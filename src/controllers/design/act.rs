@@ -88,9 +88,9 @@ pub async fn act(ctx: &Ctx, fetched: &Fetched, known: (&Tools, &Desired, &Observ
         Step::IssueRefresh(order) => hands.issue_look(Action::Refresh, order).await?,
         Step::LookUpInFlight => hands.look_up().await?,
         Step::Rescue => Box::pin(hands.rescue()).await?,
-        Step::ConfirmInFlight => {
+        Step::ConfirmInFlight { addresses } => {
             let request = desired.request.as_ref().map(|request| request.id.as_str());
-            hands.noted(notes::confirmed(&fetched.status, request))
+            hands.noted(notes::confirmed(&fetched.status, request, &addresses))
         }
         Step::IssuePlan(order) => hands.issue_look(Action::Plan, order).await?,
         Step::Restamp => hands.noted(notes::restamped(&fetched.status, desired.generation)),

@@ -8,7 +8,8 @@ use super::observe::{Job, Observed, Seen, may_have_made, unconfirmed};
 use super::step::{ApprovalRef, Order, Rest, Step};
 use super::validate::{Desired, Goal};
 use crate::api::approval::{ApprovalContext, Role, judge};
-use crate::api::design::{InFlight, LastFailure, PlanRecord, RequestAction, RescueAction};
+use crate::api::condition::{READY, condition};
+use crate::api::design::{ChangeAction, InFlight, LastFailure, PlanRecord, RequestAction, RescueAction};
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{Reason, TerraformJob, Time, WhoActs};
 
@@ -130,10 +131,9 @@ fn vanishing_approved(desired: &Desired, observed: &Observed, now: &Time) -> boo
 fn absent(desired: &Desired, observed: &Observed, deleted: bool, now: &Time) -> Step {
     let in_flight: Vec<String> =
         observed.in_flight().iter().filter(|entry| may_have_made(entry)).map(|entry| entry.address.clone()).collect();
-    let retry = desired.request.as_ref().is_some_and(|request| request.action == RequestAction::Retry);
     if !in_flight.is_empty() {
         // A destroy plan ignores import blocks (run with terraform 1.11.4), so what was found would be left behind.
-        return if retry { Step::ConfirmInFlight } else { Step::Rest(Rest::InFlight(in_flight)) };
+        return account_for(desired, observed, in_flight);
     }
     if observed.state.known_empty() {
         return if deleted { Step::Forget { orphan: false } } else { Step::Rest(Rest::Destroyed) };
@@ -153,6 +153,25 @@ fn absent(desired: &Desired, observed: &Observed, deleted: bool, now: &Time) -> 
     Step::Rest(unapproved(plan, now))
 }
 
+/// A person decides what becomes of addresses in flight: one who was told of them, and asks for a retry after that.
+fn account_for(desired: &Desired, observed: &Observed, addresses: Vec<String>) -> Step {
+    let asked = desired.request.as_ref().is_some_and(|request| request.action == RequestAction::Retry);
+    let told = condition(&observed.status.conditions, READY).is_some_and(|ready| {
+        ready.reason == Reason::InFlightUnconfirmed.as_str() && ready.observed_generation.is_some_and(|seen| seen < desired.generation)
+    });
+    if asked && told { Step::ConfirmInFlight { addresses } } else { Step::Rest(Rest::InFlight(addresses)) }
+}
+
+/// Addresses under which one object was found and the state holds another, which is not gone: an import cannot take the
+/// place of that, and a plan without it might make a third.
+fn contested(observed: &Observed) -> Vec<String> {
+    let drift = observed.status.drift.iter().flat_map(|drift| &drift.items);
+    let gone: Vec<&str> = drift.filter(|change| change.action == ChangeAction::Delete).map(|change| change.address.as_str()).collect();
+    let is_another = |entry: &&InFlight| notes::is_another(entry, observed.held(&entry.address).flatten());
+    let alive = |entry: &&InFlight| !gone.contains(&entry.address.as_str());
+    observed.in_flight().iter().filter(is_another).filter(alive).map(|entry| entry.address.clone()).collect()
+}
+
 /// Rows 9 to 16.
 fn present(desired: &Desired, observed: &Observed, digest: &str, apply: bool, now: &Time) -> Step {
     if observed.state == Seen::Unavailable {
@@ -164,12 +183,9 @@ fn present(desired: &Desired, observed: &Observed, digest: &str, apply: bool, no
     {
         return Step::IssueRefresh(order(desired, observed, Action::Refresh, true));
     }
-    // An import cannot take over what was found while the state holds another object there, and a plan would make a third.
-    let is_another = |entry: &&InFlight| notes::is_another(entry, observed.held(&entry.address).flatten());
-    let contested: Vec<String> = observed.in_flight().iter().filter(is_another).map(|entry| entry.address.clone()).collect();
+    let contested = contested(observed);
     if !contested.is_empty() {
-        let retry = desired.request.as_ref().is_some_and(|request| request.action == RequestAction::Retry);
-        return if retry { Step::ConfirmInFlight } else { Step::Rest(Rest::InFlight(contested)) };
+        return account_for(desired, observed, contested);
     }
     let applied = as_applied(observed, digest);
     if let Some(order) = plan_needed(desired, observed, digest, applied, now) {

@@ -21,9 +21,14 @@ pub fn restamped(status: &DesignStatus, generation: i64) -> DesignStatus {
     DesignStatus { plan, ..status.clone() }
 }
 
-/// A person accounted for everything that was in flight.
-pub fn confirmed(status: &DesignStatus, request: Option<&str>) -> DesignStatus {
-    DesignStatus { outcome: None, handled_request_id: request.map(str::to_owned), ..status.clone() }
+/// A person accounted for these addresses that were in flight.
+pub fn confirmed(status: &DesignStatus, request: Option<&str>, addresses: &[String]) -> DesignStatus {
+    let mut next = DesignStatus { handled_request_id: request.map(str::to_owned), ..status.clone() };
+    if let Some(outcome) = &mut next.outcome {
+        outcome.in_flight.retain(|entry| !addresses.contains(&entry.address));
+    }
+    next.outcome = next.outcome.filter(|outcome| !outcome.in_flight.iter().all(|entry| !may_have_made(entry)));
+    next
 }
 
 /// Nothing is kept of the design any more: written before its state goes, else a crash would read as its loss.

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::observe::{Job, Observed, Seen};
 use super::validate::{Desired, Goal};
 use crate::api::approval::{ApprovalSpec, ApprovalStatus, Role};
+use crate::api::condition::{READY, set_condition};
 use crate::api::design::*;
 use crate::api::terraformjob::{Action, JobPhase};
 use crate::api::{Approval, Reason, TerraformJob, TerraformJobSpec, TerraformJobStatus, Time, WhoActs};
@@ -177,6 +178,17 @@ impl Observed {
     }
     pub fn outcome(mut self, unknown: bool, in_flight: Vec<InFlight>) -> Self {
         self.status.outcome = Some(Outcome { unknown, job: Some("job".into()), in_flight });
+        self
+    }
+    /// The status of an earlier generation asks a person about what is in flight.
+    pub fn told(mut self) -> Self {
+        set_condition(&mut self.status.conditions, READY, false, Reason::InFlightUnconfirmed, "look for them", Some(2), at(0));
+        self
+    }
+    /// A look found the object of an address gone.
+    pub fn found_gone(mut self, address: &str) -> Self {
+        let change = Change { address: address.into(), action: ChangeAction::Delete, replace_paths: vec![], changed_paths: vec![] };
+        self.status.drift = Some(Drift { checked_at: Some(at(0)), items: vec![change] });
         self
     }
     pub fn drift(mut self, checked: i64) -> Self {

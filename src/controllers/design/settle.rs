@@ -78,8 +78,11 @@ fn succeeded(next: &mut DesignStatus, job: &TerraformJob, ended: TerraformJobSta
                 outcome.in_flight.retain(may_have_made);
             }
             next.outcome = next.outcome.take().filter(|outcome| !outcome.in_flight.is_empty());
-            let gone: Vec<String> =
-                ended.drift.iter().filter(|change| change.action == ChangeAction::Delete).map(|change| change.address.clone()).collect();
+            // What a cut-off apply was making anew is expected to be gone: it is looked for next.
+            let made_anew: Vec<String> =
+                next.outcome.iter().flat_map(|outcome| &outcome.in_flight).map(|entry| entry.address.clone()).collect();
+            let deleted = ended.drift.iter().filter(|change| change.action == ChangeAction::Delete).map(|change| change.address.clone());
+            let gone: Vec<String> = deleted.filter(|address| !made_anew.contains(address)).collect();
             next.drift = Some(Drift { checked_at: Some(finished.clone()), items: ended.drift.clone() });
             if let Some(applied) = &mut next.applied {
                 applied.checked_at = finished;

@@ -24,7 +24,10 @@ pub enum Step {
     /// look up the addresses in flight by their tags
     LookUpInFlight,
     /// a person accounted for what was in flight
-    ConfirmInFlight,
+    ConfirmInFlight {
+        /// addresses
+        addresses: Vec<String>,
+    },
     /// plan
     IssuePlan(Order),
     /// the plan serves the new generation too: its inputs and its state are the same
@@ -62,7 +65,7 @@ impl Step {
             Step::IssueRefresh(_) => "IssueRefresh",
             Step::Rescue => "Rescue",
             Step::LookUpInFlight => "LookUpInFlight",
-            Step::ConfirmInFlight => "ConfirmInFlight",
+            Step::ConfirmInFlight { .. } => "ConfirmInFlight",
             Step::IssuePlan(_) => "IssuePlan",
             Step::Restamp => "Restamp",
             Step::RecordSynced => "RecordSynced",

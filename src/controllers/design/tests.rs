@@ -177,10 +177,22 @@ fn suspension_and_unknown_outcomes_come_before_wishes() {
                 Step::Rest(Rest::InFlight(vec!["a.b".into()])),
             ),
             (
-                "until a person says that it is accounted for",
+                "until a person who was told of it says that it is accounted for",
+                present(true).requesting("r", RequestAction::Retry),
+                fresh().state(1).holds("a.b", "old").outcome(false, in_flight(Some("id"), false)).told(),
+                Step::ConfirmInFlight { addresses: vec!["a.b".into()] },
+            ),
+            (
+                "a retry of something else says nothing about it",
                 present(true).requesting("r", RequestAction::Retry),
                 fresh().state(1).holds("a.b", "old").outcome(false, in_flight(Some("id"), false)),
-                Step::ConfirmInFlight,
+                Step::Rest(Rest::InFlight(vec!["a.b".into()])),
+            ),
+            (
+                "the first of the two is gone: the second takes its place",
+                present(true),
+                fresh().state(1).holds("a.b", "old").found_gone("a.b").outcome(false, in_flight(Some("id"), false)),
+                Step::IssuePlan(order()),
             ),
             (
                 "what was not found waits for the approver",
@@ -313,10 +325,16 @@ fn absence_is_reached_with_or_without_terraform() {
                 Step::Rest(Rest::InFlight(vec!["a.b".into()])),
             ),
             (
-                "until a person says that it is accounted for",
+                "until a person who was told of it says that it is accounted for",
+                absent(true).requesting("r", RequestAction::Retry),
+                fresh().state(0).outcome(false, in_flight(None, true)).told(),
+                Step::ConfirmInFlight { addresses: vec!["a.b".into()] },
+            ),
+            (
+                "a retry of something else says nothing about it",
                 absent(true).requesting("r", RequestAction::Retry),
                 fresh().state(0).outcome(false, in_flight(None, true)),
-                Step::ConfirmInFlight,
+                Step::Rest(Rest::InFlight(vec!["a.b".into()])),
             ),
         ],
         1,
@@ -633,6 +651,26 @@ fn vanished_resources_stall_unless_the_plan_answers_a_persons_retry() {
     let handled = DesignStatus { handled_request_id: Some("r".into()), ..alone };
     let settling = Settling { request: Some(("r", RequestAction::Retry)), ..with(false) };
     assert!(settle(&handled, &job, &settling).last_failure.is_some(), "an acknowledgement counts once");
+}
+
+#[test]
+fn what_a_cut_off_apply_was_making_anew_is_expected_to_be_gone() {
+    let gone =
+        |address: &str| Change { address: address.into(), action: ChangeAction::Delete, replace_paths: vec![], changed_paths: vec![] };
+    let rows = [
+        (vec![gone("a.b")], None, "it is looked for next, and its successor takes its place"),
+        (vec![gone("a.b"), gone("c.d")], Some(vec!["c.d".to_owned()]), "nothing explains the other one"),
+    ];
+    for (drift, failed, reason) in rows {
+        let status = DesignStatus {
+            outcome: Some(Outcome { unknown: true, job: None, in_flight: in_flight(None, false) }),
+            ..DesignStatus::default()
+        };
+        let job = ended(Action::Refresh, JobPhase::Succeeded, |status| status.drift = drift.clone());
+        let next = settle(&status, &job, &with(false));
+        assert_eq!(next.last_failure.map(|failure| failure.failed), failed, "{reason}");
+        assert_eq!(next.drift.map(|drift| drift.items.len()), Some(drift.len()), "what was seen is kept: {reason}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::*;
 use super::fakes::*;
 use crate::api::design::Severity;
-use crate::blobs::{BlobKey, JobBlob};
+use crate::blobs::{BlobKey, Blobs, JobBlob};
 
 const TWO: &str = r#"
 resource "terraform_data" "a" {
@@ -139,6 +139,28 @@ async fn an_import_that_the_state_holds_already_is_left_out() {
     let plan = done.plan.unwrap();
     assert!(plan.is_empty() && plan.imports.is_empty() && plan.is_harmless());
     assert!(!bench.work("u1").join("galley_imports.tf").exists());
+}
+
+#[tokio::test]
+async fn an_import_takes_the_place_of_a_dead_object_of_its_address() {
+    let bench = Bench::new();
+    bench.applied("u1", TWO).await;
+    let before = bench.runner.state("u1").await.unwrap().unwrap();
+    let mut input = bench.input("u1", "plan-2", Action::Plan, TWO).await;
+    let new = "00000000-0000-0000-0000-000000000001".to_owned();
+    input.imports.insert("terraform_data.a".into(), new.clone());
+    let mut apply = bench.planned_with(input).await;
+    let struck = bench.runner.state("u1").await.unwrap().unwrap();
+    assert_eq!((struck.record.serial, struck.record.resources), (before.record.serial + 1, before.record.resources - 1));
+    assert!(!struck.resources.contains_key("terraform_data.a") && struck.resources.contains_key("terraform_data.b"));
+    let mirrored = bench.blobs.get(&BlobKey::state("u1", struck.record.serial)).await.unwrap().unwrap();
+    assert_eq!(StateView::parse(&mirrored).unwrap().resources, struck.resources, "what was struck out of the file is out of the mirror");
+    apply.expected_state = Some(struck.record.clone());
+    let done = bench.run(apply).await.unwrap();
+    assert_eq!(done.phase, JobPhase::Succeeded, "{done:?}");
+    let state = bench.runner.state("u1").await.unwrap().unwrap();
+    assert_eq!(state.resources["terraform_data.a"].1, Some(new));
+    assert_eq!(state.resources["terraform_data.b"], before.resources["terraform_data.b"], "nothing else is touched");
 }
 
 #[tokio::test]

@@ -134,8 +134,8 @@ impl World {
                 let found = notes::to_look_up(&status).map(|entry| (entry.address.clone(), found(address(&entry.address)))).collect();
                 status = notes::looked_up(&status, &found, |name| seen.1.held(name));
             }
-            Decision::ConfirmInFlight => {
-                status = notes::confirmed(&status, wanted.request.as_ref().map(|request| request.id.as_str()));
+            Decision::ConfirmInFlight { addresses } => {
+                status = notes::confirmed(&status, wanted.request.as_ref().map(|request| request.id.as_str()), addresses);
                 self.session(of).confirmed = true;
             }
             Decision::Restamp => status = notes::restamped(&status, wanted.generation),
