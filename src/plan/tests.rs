@@ -226,7 +226,10 @@ fn a_create_that_nobody_answered_may_have_made_something() {
     };
     let start = |operation| Event::Start { address: "a.b".into(), operation, id: None };
     let errored = |operation| Event::Errored { address: "a.b".into(), operation };
-    let tried = |answer: Option<Event>| [Some(start(Operation::Create)), Some(errored(Operation::Create)), answer].into_iter().flatten();
+    let tried = |answer: Option<Event>| -> Vec<Event> {
+        [Some(start(Operation::Create)), Some(errored(Operation::Create)), answer].into_iter().flatten().collect()
+    };
+    let told = |summary| tried(Some(said(summary, "")));
     // run with terraform 1.11.4 and a provider that was killed in the middle of a create
     let gone = said(
         "Plugin did not respond",
@@ -237,29 +240,17 @@ fn a_create_that_nobody_answered_may_have_made_something() {
         Event::Complete { address: "a.b".into(), operation: Operation::Delete, id: Some("old".into()) },
     ];
     let rows: Vec<(Vec<Event>, ChangeAction, Option<&str>, bool, &str)> = vec![
-        (tried(None).collect(), Create, None, true, "terraform was killed before it said why"),
-        (tried(Some(gone.clone())).collect(), Create, None, true, "the provider died; the request may have arrived"),
-        (tried(Some(gone.clone())).collect(), Create, Some("new"), false, "it is in the state, tainted"),
-        (
-            tried(Some(said("500-InternalServerError, try again", ""))).collect(),
-            Create,
-            None,
-            true,
-            "an error of the server undoes nothing",
-        ),
-        (tried(Some(said("Post \"https://x\": read: connection reset by peer", ""))).collect(), Create, None, true, "no answer"),
-        (
-            tried(Some(said("Post \"https://x\": context canceled", ""))).collect(),
-            Create,
-            None,
-            true,
-            "stopped while it waited for the answer",
-        ),
-        (tried(Some(said("429-TooManyRequests, slow down", ""))).collect(), Create, None, false, "refused before anything was made"),
-        (tried(Some(said("409-BucketAlreadyExists, taken", ""))).collect(), Create, None, false, "refused"),
-        (tried(Some(said("400-LimitExceeded, too many", ""))).collect(), Create, None, false, "refused"),
-        (tried(Some(said("500-InternalError, Out of host capacity.", ""))).collect(), Create, None, false, "a no, whatever its number"),
-        (tried(Some(said("Invalid value for variable", "no"))).collect(), Create, None, false, "said by the provider itself"),
+        (tried(None), Create, None, true, "terraform was killed before it said why"),
+        (tried(Some(gone.clone())), Create, None, true, "the provider died; the request may have arrived"),
+        (tried(Some(gone.clone())), Create, Some("new"), false, "it is in the state, tainted"),
+        (told("500-InternalServerError, try again"), Create, None, true, "an error of the server undoes nothing"),
+        (told("Post \"https://x\": read: connection reset by peer"), Create, None, true, "no answer"),
+        (told("Post \"https://x\": context canceled"), Create, None, true, "stopped while it waited for the answer"),
+        (told("429-TooManyRequests, slow down"), Create, None, false, "refused before anything was made"),
+        (told("409-BucketAlreadyExists, taken"), Create, None, false, "refused"),
+        (told("400-LimitExceeded, too many"), Create, None, false, "refused"),
+        (told("500-InternalError, Out of host capacity."), Create, None, false, "a no, whatever its number"),
+        (told("Invalid value for variable"), Create, None, false, "said by the provider itself"),
         (deleted.iter().cloned().chain(tried(None)).collect(), Replace, None, true, "the second half of a replacement"),
         (deleted.iter().cloned().chain(tried(None)).collect(), Replace, Some("old"), true, "the state still holds what was deleted"),
         (deleted.iter().cloned().chain(tried(None)).collect(), Replace, Some("new"), false, "the state holds what was made, tainted"),

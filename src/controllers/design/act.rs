@@ -288,7 +288,7 @@ impl Hands<'_> {
             let id = self.ctx.lookup.find(self.whose(), address, &attributes, &known).await?;
             found.insert(address.clone(), id);
         }
-        Ok(self.noted(notes::looked_up(status, &found, |address| resources.get(address).map(|(_, id)| id.as_deref()))))
+        Ok(self.noted(notes::looked_up(status, &found, |address| self.observed.held(address))))
     }
 
     /// Whose resources are looked for.

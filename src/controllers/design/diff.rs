@@ -50,9 +50,8 @@ pub fn diff(desired: &Desired, observed: &Observed, now: &Time) -> Step {
     }
     // What was never looked for; and what is in the state by now, which needs nothing more: an import that was part of an
     // apply that failed elsewhere, or an address that a later apply made.
-    let to_account =
-        |entry: &InFlight| entry.found_id.is_none() && !entry.looked_up || notes::is_recorded(entry, observed.held(&entry.address));
-    if observed.in_flight().iter().any(|entry| may_have_made(entry) && to_account(entry)) {
+    let is_recorded = |entry: &InFlight| may_have_made(entry) && notes::is_recorded(entry, observed.held(&entry.address));
+    if notes::to_look_up(&observed.status).next().is_some() || observed.in_flight().iter().any(is_recorded) {
         return Step::LookUpInFlight;
     }
     if let Some(rest) = failure.filter(|_| !vanishing_approved(desired, observed, now)).and_then(|failure| rest_of(failure, now)) {

@@ -27,7 +27,7 @@ pub fn confirmed(status: &DesignStatus, request: Option<&str>, addresses: &[Stri
     if let Some(outcome) = &mut next.outcome {
         outcome.in_flight.retain(|entry| !addresses.contains(&entry.address));
     }
-    next.outcome = next.outcome.filter(|outcome| !outcome.in_flight.iter().all(|entry| !may_have_made(entry)));
+    next.outcome = next.outcome.filter(|outcome| outcome.in_flight.iter().any(may_have_made));
     next
 }
 

@@ -169,41 +169,23 @@ impl World {
         let names = |list: &[usize]| list.iter().map(|index| ADDRESSES[*index].to_owned()).collect::<Vec<_>>();
         let action = if job.spec.action == Action::Destroy { ChangeAction::Delete } else { ChangeAction::Create };
         let unseen = |index: &usize| InFlight { address: ADDRESSES[*index].into(), action, found_id: None, looked_up: false };
-        let state = self.sessions[of].state.as_ref().map(State::record);
-        let base = TerraformJobStatus { state, created: names(&done), ..Default::default() };
-        match end {
-            End::Well => TerraformJobStatus { phase: Some(JobPhase::Succeeded), ..base },
-            End::Refused => TerraformJobStatus {
-                phase: Some(JobPhase::Failed),
-                who_acts: Some(WhoActs::Stalled),
-                failed: vec![ADDRESSES[1].into()],
-                ..base
-            },
-            End::RefusedFirst => TerraformJobStatus {
-                phase: Some(JobPhase::Failed),
-                who_acts: Some(WhoActs::Stalled),
-                failed: vec![ADDRESSES[0].into()],
-                ..base
-            },
-            End::Unanswered => TerraformJobStatus {
-                phase: Some(JobPhase::Failed),
-                who_acts: Some(WhoActs::Retry),
-                in_flight: in_flight.iter().map(unseen).collect(),
-                ..base
-            },
-            End::Throttled => TerraformJobStatus {
-                phase: Some(JobPhase::Failed),
-                who_acts: Some(WhoActs::Retry),
-                failed: vec![ADDRESSES[1].into()],
-                ..base
-            },
-            End::Killed => TerraformJobStatus {
-                phase: Some(JobPhase::Interrupted),
-                reason: Some(Reason::OutcomeUnknown),
-                who_acts: Some(WhoActs::Waiting),
-                in_flight: in_flight.iter().map(unseen).collect(),
-                ..base
-            },
+        let (phase, who_acts, failed): (_, _, &[usize]) = match end {
+            End::Well => (JobPhase::Succeeded, None, &[]),
+            End::Refused => (JobPhase::Failed, Some(WhoActs::Stalled), &[1]),
+            End::RefusedFirst => (JobPhase::Failed, Some(WhoActs::Stalled), &[0]),
+            End::Throttled => (JobPhase::Failed, Some(WhoActs::Retry), &[1]),
+            End::Unanswered => (JobPhase::Failed, Some(WhoActs::Retry), &[]),
+            End::Killed => (JobPhase::Interrupted, Some(WhoActs::Waiting), &[]),
+        };
+        TerraformJobStatus {
+            phase: Some(phase),
+            reason: (end == End::Killed).then_some(Reason::OutcomeUnknown),
+            who_acts,
+            state: self.sessions[of].state.as_ref().map(State::record),
+            created: names(&done),
+            failed: names(failed),
+            in_flight: in_flight.iter().map(unseen).collect(),
+            ..Default::default()
         }
     }
 
