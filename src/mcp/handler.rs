@@ -150,16 +150,25 @@ fn success(answer: Answer) -> CallToolResult {
     result
 }
 
+/// Longest advice about a further problem, in bytes; the whole is in the details.
+const MAX_ADVICE: usize = 240;
+
 fn failure(error: &Error) -> CallToolResult {
     let mut text = format!("{}: {}", error.code.as_str(), error.message);
     if !error.hint.is_empty() {
         text.push('\n');
         text.push_str(&error.hint);
     }
-    // The further problems in one line each, for hosts that show only text.
+    // The further problems in one line each, with what to do unless it was said, for hosts that show only text.
+    let mut advice = vec![error.hint.clone()];
     for problem in error.details.get("problems").and_then(Value::as_array).into_iter().flatten().skip(1).take(5) {
         let part = |key: &str| problem.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         text.push_str(&format!("\n{}: {}", part("path"), part("message")));
+        let hint = part("hint");
+        if !hint.is_empty() && !advice.contains(&hint) {
+            text.push_str(&format!(". {}", crate::api::condition::clip(&hint, MAX_ADVICE)));
+            advice.push(hint);
+        }
     }
     let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
     result.structured_content = Some(json!({ "code": error.code, "message": error.message, "hint": error.hint, "details": error.details }));

@@ -307,6 +307,20 @@ async fn hostile_arguments_are_refused_with_their_path_and_nothing_is_written() 
 }
 
 #[tokio::test]
+async fn a_host_that_shows_only_text_sees_what_to_do_about_every_problem_and_each_advice_once() {
+    let kit = Kit::new().await;
+    let client = over_pipe(&kit, ClientLifecycleMode::Initialize).await;
+    let wrong = json!({ "session": "s", "sessionId": "s", "desired_state": "done" });
+    let result = call(&client, "set_desired_state", wrong).await;
+    let text = result.content.iter().find_map(|block| block.as_text()).map(|text| text.text.clone()).unwrap();
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start} in {text}")).to_owned();
+    assert!(line("desired_state: ").contains("Draft, Planned, Applied, Destroyed"), "{text}");
+    assert!(line("session: ").contains("Known fields: ") && line("sessionId: ").ends_with("unknown field"), "said once: {text}");
+    assert!(text.len() < 2_000, "{text}");
+    client.cancel().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_refusal_is_said_in_the_language_of_the_session_it_names() {
     let kit = Kit::new().await;
     let client = over_pipe(&kit, ClientLifecycleMode::Initialize).await;
